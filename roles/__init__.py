@@ -1,0 +1,1 @@
+"""The portal's one Django app. Rooms and their directions: docs/architecture.md."""

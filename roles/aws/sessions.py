@@ -1,0 +1,150 @@
+"""boto3 sessions and clients: by purpose, by account, by credentials; always with our time-outs and the endpoint."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from django.conf import settings
+
+from roles.aws.errors import translated
+from roles.errors import Misconfigured
+from roles.values.accounts import AccessMode, AccountAccess
+from roles.values.credentials import Credentials
+
+if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sts import STSClient
+
+PROVISIONER_SESSION_NAME = "xacct-portal"
+REFRESH_BEFORE = timedelta(minutes=10)
+
+_CONFIG = Config(
+    connect_timeout=5,
+    read_timeout=20,
+    retries={"mode": "standard", "max_attempts": 4},
+    s3={"addressing_style": "path"},
+    user_agent_extra="xacct-portal",
+)
+_local = threading.local()
+
+
+class Purpose(StrEnum):
+    """Which of the portal's own identities speaks: the one that changes AWS, or the one that hands out tokens."""
+
+    PROVISIONING = "provisioning"
+    TOKENS = "tokens"
+
+
+def _profile(purpose: Purpose) -> str | None:
+    name = (
+        settings.XACCT_PROVISIONING_AWS_PROFILE
+        if purpose is Purpose.PROVISIONING
+        else settings.XACCT_TOKENS_AWS_PROFILE
+    )
+    return name or None
+
+
+def _base_session(purpose: Purpose) -> boto3.Session:
+    """Return this thread's session of the portal's own identity; boto3 sessions are not thread-safe."""
+    sessions: dict[str, boto3.Session] = _local.__dict__.setdefault("sessions", {})
+    key = f"{purpose}:{_profile(purpose)}"
+    if key not in sessions:
+        sessions[key] = boto3.Session(profile_name=_profile(purpose))
+    return sessions[key]
+
+
+def forget_sessions() -> None:
+    """Drop this thread's sessions, so that changed credentials or profiles are read again."""
+    _local.__dict__.clear()
+
+
+def base_client(service: str, *, region: str, purpose: Purpose) -> Any:
+    """Return a client of the portal's own identity. STS goes to the region's own endpoint."""
+    session: Any = _base_session(purpose)
+    return session.client(
+        service, region_name=region, endpoint_url=settings.XACCT_AWS_ENDPOINT_URL or None, config=_CONFIG
+    )
+
+
+def client_with(credentials: Credentials, service: str, *, region: str) -> Any:
+    """Return a client that acts with `credentials`."""
+    session: Any = boto3.Session()
+    return session.client(
+        service,
+        region_name=region,
+        endpoint_url=settings.XACCT_AWS_ENDPOINT_URL or None,
+        config=_CONFIG,
+        aws_access_key_id=credentials.access_key_id,
+        aws_secret_access_key=credentials.secret_access_key,
+        aws_session_token=credentials.session_token,
+    )
+
+
+@dataclass
+class AccountSession:
+    """A way into one account for provisioning. Clients are made on first use; assumed credentials are renewed in time."""
+
+    access: AccountAccess
+    _credentials: Credentials | None = field(default=None, repr=False)
+    _clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def iam(self) -> IAMClient:
+        """IAM of this account."""
+        client: IAMClient = self._client("iam", self.access.region)
+        return client
+
+    @property
+    def sts(self) -> STSClient:
+        """STS of this account, at its region's endpoint."""
+        client: STSClient = self._client("sts", self.access.region)
+        return client
+
+    def s3(self, region: str) -> S3Client:
+        """S3 of this account in `region`."""
+        client: S3Client = self._client("s3", region)
+        return client
+
+    def _client(self, service: str, region: str) -> Any:
+        if self.access.mode is AccessMode.HANDOFF:
+            raise Misconfigured(
+                f"Account {self.access.account_id} is a handoff account: the portal has no way in.",
+                hint="Its owner applies the documents, or give the portal a provisioner role.",
+            )
+        if self._credentials and self._credentials.expires_at - datetime.now(UTC) < REFRESH_BEFORE:
+            self._credentials = None
+            self._clients.clear()
+        key = (service, region)
+        if key not in self._clients:
+            self._clients[key] = self._make_client(service, region)
+        return self._clients[key]
+
+    def _make_client(self, service: str, region: str) -> Any:
+        if self.access.mode is AccessMode.AMBIENT:
+            return base_client(service, region=region, purpose=Purpose.PROVISIONING)
+        if self._credentials is None:
+            self._credentials = self._assume_provisioner()
+        return client_with(self._credentials, service, region=region)
+
+    def _assume_provisioner(self) -> Credentials:
+        sts = base_client("sts", region=self.access.region, purpose=Purpose.PROVISIONING)
+        wanted: dict[str, Any] = {"RoleArn": self.access.role_arn, "RoleSessionName": PROVISIONER_SESSION_NAME}
+        if self.access.external_id:
+            wanted["ExternalId"] = self.access.external_id
+        with translated(
+            account=self.access.account_id, operation="AssumeRole", service="sts", arn=self.access.role_arn
+        ):
+            answer = sts.assume_role(**wanted)["Credentials"]
+        return Credentials(
+            answer["AccessKeyId"],
+            answer["SecretAccessKey"],
+            answer["SessionToken"],
+            answer["Expiration"].astimezone(UTC),
+        )

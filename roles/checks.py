@@ -1,0 +1,1 @@
+"""System checks: settings that would fail later are said at start-up."""

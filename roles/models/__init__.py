@@ -1,0 +1,26 @@
+"""Tables, constraints and querysets. Saves have no side effects; operations change rows and record why."""
+
+from roles.models.accounts import AwsAccount
+from roles.models.buckets import Bucket, BucketGrant
+from roles.models.events import AuditChain, AuditEvent
+from roles.models.groups import GroupRole, Membership, UserGroup
+from roles.models.iam_roles import AssumeRoleGrant, IamRole
+from roles.models.runs import ProvisioningRun, ProvisioningStep, ResourceLease
+from roles.models.users import User
+
+__all__ = [
+    "AssumeRoleGrant",
+    "AuditChain",
+    "AuditEvent",
+    "AwsAccount",
+    "Bucket",
+    "BucketGrant",
+    "GroupRole",
+    "IamRole",
+    "Membership",
+    "ProvisioningRun",
+    "ProvisioningStep",
+    "ResourceLease",
+    "User",
+    "UserGroup",
+]

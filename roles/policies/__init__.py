@@ -1,0 +1,1 @@
+"""Policy documents: types, our statements, ownership, equivalence, limits, session policies, plain words. Pure."""

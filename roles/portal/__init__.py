@@ -1,0 +1,1 @@
+"""Pages for members and auditors. Parses and shows; operations, tokens and history do the work."""

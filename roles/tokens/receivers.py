@@ -1,0 +1,1 @@
+"""What signing in and out does to tokens."""
