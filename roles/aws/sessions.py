@@ -89,7 +89,7 @@ def client_with(credentials: Credentials, service: str, *, region: str) -> Any:
 
 @dataclass
 class AccountSession:
-    """A way into one account for provisioning. Clients are made on first use; assumed credentials are renewed in time."""
+    """A way into one account for provisioning. Clients are made on first use; assumed credentials renew themselves."""
 
     access: AccountAccess
     _credentials: Credentials | None = field(default=None, repr=False)

@@ -5,7 +5,7 @@ from django.contrib.auth.management import create_permissions
 from django.db import migrations
 
 ADMIN_ACTIONS = ("add", "change", "view")
-READ_ONLY = ("auditevent", "provisioningrun", "provisioningstep")
+READ_ONLY = ("auditevent", "provisioningrun", "provisioningstep", "issuedtoken")
 ENTERED = (
     "awsaccount",
     "iamrole",
@@ -33,11 +33,19 @@ def create_groups(apps, schema_editor):
     entering = [f"{action}_{name}" for action in ADMIN_ACTIONS for name in ENTERED]
     extra = ["export_auditevent", "retry_provisioningrun"]
 
-    group.get_or_create(name="Portal admin")[0].permissions.set(permission.filter(codename__in=viewing + entering + extra))
-    group.get_or_create(name="Auditor")[0].permissions.set(permission.filter(codename__in=[*viewing, "export_auditevent"]))
+    group.get_or_create(name="Portal admin")[0].permissions.set(
+        permission.filter(codename__in=viewing + entering + extra)
+    )
+    group.get_or_create(name="Auditor")[0].permissions.set(
+        permission.filter(codename__in=[*viewing, "export_auditevent"])
+    )
     group.get_or_create(name="User")
 
 
 class Migration(migrations.Migration):
-    dependencies = [("roles", "0001_initial"), ("auth", "0012_alter_user_first_name_max_length"), ("contenttypes", "0002_remove_content_type_name")]
+    dependencies = [
+        ("roles", "0001_initial"),
+        ("auth", "0012_alter_user_first_name_max_length"),
+        ("contenttypes", "0002_remove_content_type_name"),
+    ]
     operations = [migrations.RunPython(create_groups, migrations.RunPython.noop)]

@@ -6,6 +6,7 @@ from roles.models.events import AuditChain, AuditEvent
 from roles.models.groups import GroupRole, Membership, UserGroup
 from roles.models.iam_roles import AssumeRoleGrant, IamRole
 from roles.models.runs import ProvisioningRun, ProvisioningStep, ResourceLease
+from roles.models.tokens import IssuedToken
 from roles.models.users import User
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "BucketGrant",
     "GroupRole",
     "IamRole",
+    "IssuedToken",
     "Membership",
     "ProvisioningRun",
     "ProvisioningStep",

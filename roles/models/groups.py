@@ -92,7 +92,7 @@ class GroupRole(Interval):
     state = models.CharField(max_length=12, choices=MappingState, default=MappingState.QUEUED, editable=False)
     provisioned_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    objects = GroupRoleQuerySet.as_manager()
+    objects = GroupRoleQuerySet.as_manager()  # type: ignore[misc]  # narrows the base's manager
 
     class Meta:
         verbose_name = "mapping"

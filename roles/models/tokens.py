@@ -1,0 +1,43 @@
+"""Tokens handed out: who, for which mapping, until when. Never a secret."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from roles.models.groups import GroupRole
+
+
+class IssuedTokenQuerySet(models.QuerySet["IssuedToken"]):
+    """Tokens by whether the cache still holds them."""
+
+    def cached(self) -> IssuedTokenQuerySet:
+        """Return the tokens that were not taken out of the cache and have not expired."""
+        return self.filter(evicted_at__isnull=True, expires_at__gt=timezone.now())
+
+
+class IssuedToken(models.Model):
+    """One answer of AssumeRole, kept so that its cache entry can be found and removed by person, mapping or session.
+
+    `session_hash` is a keyed hash of the session's namespace; `cache_key` is where the encrypted token lies.
+    """
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    mapping = models.ForeignKey(GroupRole, on_delete=models.PROTECT, related_name="+")
+    session_hash = models.CharField(max_length=64, db_index=True)
+    cache_key = models.CharField(max_length=128)
+    access_key_id = models.CharField(max_length=128)
+    issued_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    evicted_at = models.DateTimeField(null=True, blank=True)
+
+    objects = IssuedTokenQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ("view",)
+        ordering = ("-id",)
+        indexes = (models.Index(fields=("user", "evicted_at"), name="token_by_user"),)
+
+    def __str__(self) -> str:
+        return self.access_key_id
