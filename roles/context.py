@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from uuid import uuid4
@@ -16,11 +16,15 @@ def new_request_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """Where a change comes from. `address` and `user_agent` are empty outside a web request."""
+    """Where a change comes from. `address` and `user_agent` are empty outside a web request.
+
+    `is_rehearsal`: the change is tried and rolled back, so nothing may happen that a database does not take back.
+    """
 
     request_id: str = field(default_factory=new_request_id)
     address: str = ""
     user_agent: str = ""
+    is_rehearsal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +61,9 @@ def use(context: RequestContext) -> Iterator[RequestContext]:
         yield context
     finally:
         _current.reset(token)
+
+
+def rehearsal() -> AbstractContextManager[RequestContext]:
+    """Return a `with` block in which changes are only tried, under a request id of their own."""
+    here = current()
+    return use(RequestContext(address=here.address, user_agent=here.user_agent, is_rehearsal=True))

@@ -6,6 +6,7 @@ person can do) and typed fields. Surfaces show them; nothing else catches them b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import ClassVar
 
@@ -62,6 +63,17 @@ class InvalidPrefix(InputError):
     """A prefix S3 or IAM would read differently from what was meant."""
 
     code = "input.prefix"
+
+
+class InvalidConfig(InputError):
+    """A configuration file that cannot be applied. Each line of `problems` begins with the path in the file."""
+
+    code = "input.config"
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__("\n".join([f"{count} in the file; nothing was changed.", *problems]))
+        self.problems = tuple(problems)
 
 
 class PolicyError(InputError):
@@ -138,6 +150,30 @@ class RunAlreadyRunning(Conflict):
     code = "conflict.run_running"
 
 
+class Blocked(Conflict):
+    """The plan says that this must not be done; the message says why."""
+
+    code = "conflict.blocked"
+
+
+class NotOurs(Blocked):
+    """A role of that name exists that the portal did not make; an admin may adopt it."""
+
+    code = "conflict.not_ours"
+
+
+class LeaseLost(Conflict):
+    """The lease ran out while we worked, and somebody else has the document now."""
+
+    code = "conflict.lease_lost"
+
+
+class LeaseBusy(Conflict):
+    """Somebody else kept the document for longer than a lease lasts."""
+
+    code = "conflict.lease_busy"
+
+
 class TokenError(PortalError):
     """No temporary credentials for this request."""
 
@@ -164,11 +200,29 @@ class NotEntitled(TokenError):
         self.subject = subject
 
 
+class BearerRefused(TokenError):
+    """What a program showed does not lead to credentials. `rule` says why; `subject` is the bearer, if there is one."""
+
+    code = "token.bearer_refused"
+    http_status = 401
+
+    def __init__(self, message: str, *, rule: str, subject: object = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.rule = rule
+        self.subject = subject
+
+
 class TokenUnavailable(TokenError):
     """The user is entitled, but the token cannot be made or stored right now."""
 
     code = "token.unavailable"
     http_status = 503
+
+
+class CacheDown(TokenUnavailable):
+    """The cache that keeps tokens does not answer."""
+
+    code = "token.cache_down"
 
 
 class AwsError(PortalError):

@@ -30,7 +30,10 @@ class Rule(StrEnum):
     MANAGE_GROUPS = "groups.manage"
     MAP_ROLES = "mappings.manage"
     MANAGE_USERS = "users.manage"
+    REVOKE_BEARERS = "bearers.revoke"
+    CUT_OFF = "credentials.cut_off"
     RETRY_RUNS = "runs.retry"
+    REPAIR_DRIFT = "drift.repair"
     VIEW_HISTORY = "history.view"
     EXPORT_HISTORY = "history.export"
 
@@ -44,7 +47,10 @@ PERMISSION_OF: dict[Rule, str] = {
     Rule.MANAGE_GROUPS: "roles.change_usergroup",
     Rule.MAP_ROLES: "roles.change_grouprole",
     Rule.MANAGE_USERS: "roles.change_user",
+    Rule.REVOKE_BEARERS: "roles.revoke_toolbearer",
+    Rule.CUT_OFF: "roles.start_cutoff",
     Rule.RETRY_RUNS: "roles.retry_provisioningrun",
+    Rule.REPAIR_DRIFT: "roles.repair_driftfinding",
     Rule.VIEW_HISTORY: "roles.view_auditevent",
     Rule.EXPORT_HISTORY: "roles.export_auditevent",
 }

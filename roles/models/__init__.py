@@ -1,7 +1,10 @@
 """Tables, constraints and querysets. Saves have no side effects; operations change rows and record why."""
 
 from roles.models.accounts import AwsAccount
+from roles.models.bearers import ToolBearer
 from roles.models.buckets import Bucket, BucketGrant
+from roles.models.cut_offs import CutOff
+from roles.models.drift import DriftFinding
 from roles.models.events import AuditChain, AuditEvent
 from roles.models.groups import GroupRole, Membership, UserGroup
 from roles.models.iam_roles import AssumeRoleGrant, IamRole
@@ -16,6 +19,8 @@ __all__ = [
     "AwsAccount",
     "Bucket",
     "BucketGrant",
+    "CutOff",
+    "DriftFinding",
     "GroupRole",
     "IamRole",
     "IssuedToken",
@@ -23,6 +28,7 @@ __all__ = [
     "ProvisioningRun",
     "ProvisioningStep",
     "ResourceLease",
+    "ToolBearer",
     "User",
     "UserGroup",
 ]

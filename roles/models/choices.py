@@ -94,3 +94,29 @@ class Outcome(models.TextChoices):
     OK = "ok", "Done"
     DENIED = "denied", "Denied"
     FAILED = "failed", "Failed"
+
+
+class BearerPurpose(models.TextChoices):
+    """What a bearer was made for."""
+
+    CONTAINER = "container", "Container credentials"
+    PROGRAM = "program", "xacct-credentials"
+
+
+class DriftKind(models.TextChoices):
+    """How AWS differs from the database."""
+
+    MISSING = "missing", "Missing"
+    CHANGED = "changed", "Changed"
+    EXTRA = "extra", "Not wished for"
+    STALE = "stale", "Names a deleted identity"
+    FOREIGN_STALE = "foreign_stale", "Others name a deleted identity"
+    NOT_OURS = "not_ours", "Not the portal's"
+
+
+class DriftResolution(models.TextChoices):
+    """How a finding ended."""
+
+    GONE = "gone", "Gone by itself"
+    REPAIRED = "repaired", "Repaired"
+    ACCEPTED = "accepted", "Accepted"

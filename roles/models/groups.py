@@ -58,9 +58,13 @@ class GroupRoleQuerySet(IntervalQuerySet):
     """Mappings in force."""
 
     def in_force(self, moment: datetime | None = None) -> Self:
-        """Return the mappings that are open and not expired at `moment` (aware; now by default)."""
-        at = moment or timezone.now()
-        return self.open_at(at).filter(Q(expires_at__isnull=True) | Q(expires_at__gt=at))
+        """Return the mappings that are open and not expired at `moment` (aware; now by default).
+
+        Now, what has an end has ended: it was stamped by whoever ended it, perhaps after this query began to wait for
+        the row, or by a clock that is ahead of this one.
+        """
+        rows = self.open() if moment is None else self.open_at(moment)
+        return rows.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=moment or timezone.now()))
 
 
 class GroupRole(Interval):

@@ -9,7 +9,7 @@ from django.db.models.functions import Lower
 from roles.models.accounts import AwsAccount
 from roles.models.choices import RoleOwnership
 from roles.models.intervals import Interval, ends_after_start
-from roles.models.validators import validate_role_name, validate_role_path
+from roles.models.validators import validate_policy_arn, validate_role_name, validate_role_path
 from roles.values.accounts import AccountId, Partition
 from roles.values.arns import RoleArn
 
@@ -25,6 +25,14 @@ class IamRole(models.Model):
         "session attribution",
         default=True,
         help_text="As a target: let sessions carry the user's name (sts:SetSourceIdentity) and tags (sts:TagSession).",
+    )
+    permissions_boundary = models.CharField(
+        max_length=700,
+        blank=True,
+        default="",
+        validators=[validate_policy_arn],
+        help_text="ARN of a managed policy that limits what the role can ever do. The portal sets it when it creates "
+        "the role, and never changes it afterwards.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

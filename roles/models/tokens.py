@@ -7,6 +7,7 @@ from django.db import models
 from django.utils import timezone
 
 from roles.models.groups import GroupRole
+from roles.models.iam_roles import IamRole
 
 
 class IssuedTokenQuerySet(models.QuerySet["IssuedToken"]):
@@ -14,17 +15,24 @@ class IssuedTokenQuerySet(models.QuerySet["IssuedToken"]):
 
     def cached(self) -> IssuedTokenQuerySet:
         """Return the tokens that were not taken out of the cache and have not expired."""
-        return self.filter(evicted_at__isnull=True, expires_at__gt=timezone.now())
+        return self.live().filter(evicted_at__isnull=True)
+
+    def live(self) -> IssuedTokenQuerySet:
+        """Return the tokens that still work for whoever has them, unless they were cut off."""
+        return self.filter(expires_at__gt=timezone.now())
 
 
 class IssuedToken(models.Model):
     """One answer of AssumeRole, kept so that its cache entry can be found and removed by person, mapping or session.
 
-    `session_hash` is a keyed hash of the session's namespace; `cache_key` is where the encrypted token lies.
+    `session_hash` is a keyed hash of the session's namespace; `cache_key` is where the encrypted token lies. `target`
+    and `session_name` say whose session AWS knows it for; rows from before these were kept have neither.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     mapping = models.ForeignKey(GroupRole, on_delete=models.PROTECT, related_name="+")
+    target = models.ForeignKey(IamRole, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    session_name = models.CharField(max_length=64, blank=True, help_text="What AWS calls the user in this session.")
     session_hash = models.CharField(max_length=64, db_index=True)
     cache_key = models.CharField(max_length=128)
     access_key_id = models.CharField(max_length=128)

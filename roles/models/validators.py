@@ -51,3 +51,8 @@ def validate_bucket_name(text: str) -> None:
 def validate_prefix(text: str) -> None:
     """Refuse a prefix that a policy would read differently."""
     _validate(arns.object_prefix, text)
+
+
+def validate_policy_arn(text: str) -> None:
+    """Refuse what is not a managed policy's ARN."""
+    _validate(arns.policy_arn, text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType
@@ -74,6 +75,15 @@ def external_id(text: str, *, field: str = "external_id") -> str:
             "That is not a valid external id.", field=field, allowed="2 to 1,224 letters, digits or any of _+=,.@:/-"
         )
     return text
+
+
+def new_external_id() -> str:
+    """Return a new external id that nobody can guess: 192 random bits, as letters and digits only.
+
+    One for each account, so that an account's owner can be sure that the portal comes on that account's behalf (IAM
+    User Guide, "The confused deputy problem").
+    """
+    return f"xacct-{secrets.token_hex(24)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,22 @@ from roles.errors import InputError, InvalidArn, InvalidPrefix
 from roles.values.accounts import AccountId, Partition, account_id
 
 ROLE_NAME_PATTERN = re.compile(r"\A[A-Za-z0-9_+=,.@-]{1,64}\Z")  # IAM API, CreateRole: RoleName
-ROLE_PATH_PATTERN = re.compile(r"\A/(?:[\x21-\x2e\x30-\x7e]+/)*\Z")  # IAM API, CreateRole: Path
+# IAM API, CreateRole: Path; without '$', '*' and '?', which would make a pattern of the role's ARN in a policy.
+ROLE_PATH_PATTERN = re.compile(r"\A/(?:[\x21-\x23\x25-\x29\x2b-\x2e\x30-\x3e\x40-\x7e]+/)*\Z")
 ROLE_PATH_MAX_CHARACTERS = 512
+# Names of managed policies are unique in an account whatever their path, so ours begin with a word of ours.
+MANAGED_POLICY_PATH = "/xacct-portal/"
+MANAGED_POLICY_PREFIX = "xacct-"
 BUCKET_NAME_PATTERN = re.compile(r"\A[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")  # S3: Bucket naming rules
 BUCKET_FORBIDDEN_STARTS = ("xn--", "sthree-", "amzn-s3-demo-")
 BUCKET_FORBIDDEN_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 PREFIX_MAX_BYTES = 1024  # S3: object keys are at most 1,024 bytes of UTF-8
 _IPV4 = re.compile(r"\A\d+\.\d+\.\d+\.\d+\Z")
 _ROLE_ARN = re.compile(r"\Aarn:(aws|aws-cn|aws-us-gov):iam::([0-9]{12}):role(/.*)\Z")
+_POLICY_ARN = re.compile(
+    r"\Aarn:(aws|aws-cn|aws-us-gov):iam::([0-9]{12}|aws):policy(?:/[\x21-\x29\x2b-\x2e\x30-\x3e\x40-\x7e]+)*/"
+    r"[A-Za-z0-9_+=,.@-]{1,128}\Z"
+)
 _ASSUMED_ROLE_ARN = re.compile(r"\Aarn:(aws|aws-cn|aws-us-gov):sts::([0-9]{12}):assumed-role/([^/]+)/.+\Z")
 
 
@@ -61,13 +69,17 @@ def role_name(text: str, *, field: str = "name") -> str:
 
 def role_path(text: str, *, field: str = "path") -> str:
     """Return `text` as an IAM path, or raise `InputError`."""
-    if len(text) > ROLE_PATH_MAX_CHARACTERS or not ROLE_PATH_PATTERN.match(text):
+    if not _is_role_path(text):
         raise InputError(
             f"'{text}' is not a valid IAM path.",
             field=field,
-            allowed="begins and ends with '/', at most 512 printable characters without spaces",
+            allowed="begins and ends with '/', at most 512 printable characters without spaces, '$', '*' and '?'",
         )
     return text
+
+
+def _is_role_path(text: str) -> bool:
+    return len(text) <= ROLE_PATH_MAX_CHARACTERS and bool(ROLE_PATH_PATTERN.match(text))
 
 
 def bucket_name(text: str, *, field: str = "name") -> str:
@@ -108,9 +120,10 @@ def object_prefix(text: str, *, field: str = "prefix") -> str:
         raise InvalidPrefix(
             f"'{text}' is not a usable prefix: it has an empty or dotted part.", field=field, allowed=allowed
         )
-    if re.search(r"[*?\x00-\x1f\x7f]|\$\{", cleaned):
+    # Half a surrogate pair (\ud800 to \udfff) has no UTF-8, so no object's key has one.
+    if re.search(r"[*?\x00-\x1f\x7f\ud800-\udfff]|\$\{", cleaned):
         raise InvalidPrefix(
-            f"'{text}' is not a usable prefix: '*', '?' and '${{' mean something else in a policy.",
+            "That is not a usable prefix: '*', '?', '${' and control characters mean something else in a policy.",
             field=field,
             allowed=allowed,
         )
@@ -152,16 +165,37 @@ class RoleArn:
         """The ARN of the instance profile of the same name (step 1 of the procedure)."""
         return f"arn:{self.partition}:iam::{self.account}:instance-profile{self.path}{self.name}"
 
+    @property
+    def managed_policies(self) -> str:
+        """What the ARNs of the customer managed policies that the portal makes for the role begin with."""
+        return f"arn:{self.partition}:iam::{self.account}:policy{MANAGED_POLICY_PATH}{MANAGED_POLICY_PREFIX}{self.name}"
+
+    def managed_policy(self, number: int) -> str:
+        """Return the ARN of one of them; numbers begin at 1."""
+        return f"{self.managed_policies}-{number}"
+
 
 def role_arn(text: str, *, field: str = "role_arn") -> RoleArn:
     """Parse `arn:<partition>:iam::<account>:role/<path><name>`, or raise `InvalidArn`."""
     match = _ROLE_ARN.match(text or "")
     path, _, name = match.group(3).rpartition("/") if match else ("", "", "")
-    if not match or not ROLE_NAME_PATTERN.match(name) or not ROLE_PATH_PATTERN.match(f"{path}/"):
+    path += "/"
+    if not match or not ROLE_NAME_PATTERN.match(name) or not _is_role_path(path):
         raise InvalidArn(
             f"'{text}' is not the ARN of an IAM role.", field=field, allowed="arn:aws:iam::111111111111:role/RoleName"
         )
-    return RoleArn(Partition(match.group(1)), account_id(match.group(2)), name, f"{path}/")
+    return RoleArn(Partition(match.group(1)), account_id(match.group(2)), name, path)
+
+
+def policy_arn(text: str, *, field: str = "permissions_boundary") -> str:
+    """Return `text` as the ARN of a managed policy, of an account or of AWS, or raise `InvalidArn`."""
+    if not _POLICY_ARN.match(text or ""):
+        raise InvalidArn(
+            f"'{text}' is not the ARN of a managed policy.",
+            field=field,
+            allowed="arn:aws:iam::111111111111:policy/PolicyName",
+        )
+    return text
 
 
 def principal_of_caller(caller_arn: str) -> str:
