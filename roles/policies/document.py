@@ -52,8 +52,11 @@ class PolicyDocument:
         return {"Version": self.version, **self.extra, "Statement": [dict(item.body) for item in self.statements]}
 
     def as_json(self) -> str:
-        """Return compact JSON, as sent to AWS."""
-        return json.dumps(self.as_dict(), separators=(",", ":"), ensure_ascii=False)
+        """Return compact JSON, as sent to AWS.
+
+        ASCII only: IAM and STS take no character above U+00FF in a policy's text (IAM API, `policyDocumentType`).
+        """
+        return json.dumps(self.as_dict(), separators=(",", ":"))
 
     def pretty(self) -> str:
         """Return indented JSON, as shown to people."""
