@@ -11,11 +11,14 @@ from typing import Any
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    CredentialRetrievalError,
     HTTPClientError,
     NoCredentialsError,
     ParamValidationError,
     PartialCredentialsError,
     ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
 )
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
@@ -46,6 +49,14 @@ class Row:
 
 _DENIED = "Give the portal's identity the action named above in that account; docs/aws-permissions.md lists them."
 _LATER = "AWS has not made a change visible everywhere yet; the portal tries again by itself."
+_NO_CREDENTIALS = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    CredentialRetrievalError,
+    TokenRetrievalError,
+    SSOError,
+)
 _SLOW = "AWS asks for fewer calls; the portal slows down and tries again."
 
 TABLE: tuple[Row, ...] = (
@@ -93,8 +104,12 @@ TABLE: tuple[Row, ...] = (
             "OperationAborted",
             "DeleteConflict",
             "EntityTemporarilyUnmodifiable",
-            "EntityAlreadyExists",
         )
+    ),
+    Row(
+        "EntityAlreadyExists",
+        AwsConflict,
+        "Something has that name already, perhaps in other letter case or under another path; the portal reads again.",
     ),
     *(
         Row(code, AwsNotFound, "Create it, or correct its name in the portal.")
@@ -131,6 +146,23 @@ TABLE: tuple[Row, ...] = (
             "InvalidToken",
             "RequestExpired",
         )
+    ),
+    Row(
+        "RequestTimeTooSkewed",
+        AwsAccessDenied,
+        "The clock of the portal's host is wrong; set it (AWS takes a difference of 15 minutes).",
+    ),
+    Row(
+        "RegionDisabledException",
+        AwsAccessDenied,
+        "Switch the region on for STS in that account, or give the account another region in the portal.",
+        "sts",
+    ),
+    Row(
+        "MethodNotAllowed",
+        AwsAccessDenied,
+        "Only an identity of the bucket's own account may change its policy; use a provisioner role there.",
+        "s3",
     ),
     *(
         Row(code, AwsAccessDenied, _DENIED)
@@ -186,7 +218,7 @@ def translated(*, service: str, operation: str, account: str = "", arn: str = ""
         raise from_client_error(error, **where) from error
     except ParamValidationError as error:
         raise AwsError(f"{operation} was given a value that AWS does not take: {error}", **where) from error
-    except (NoCredentialsError, PartialCredentialsError, ProfileNotFound) as error:
+    except _NO_CREDENTIALS as error:
         raise AwsAccessDenied(
             "The portal has no AWS credentials of its own.",
             hint="Give its host a role, or set AWS credentials or a profile in its environment.",

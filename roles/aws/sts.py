@@ -52,13 +52,13 @@ def assume_role(
     request: AssumeRoleRequest, *, region: str, purpose: Purpose = Purpose.TOKENS, using: Credentials | None = None
 ) -> Credentials:
     """Assume a role with `using`, or with the portal's own identity for `purpose`. Raises an `AwsError`."""
-    if using is None:
-        client = base_client("sts", region=region, purpose=purpose)
-    else:
-        client = client_with(using, "sts", region=region)
     with translated(
         service="sts", operation="AssumeRole", account=request.role_arn.split(":")[4], arn=request.role_arn
     ):
+        if using is None:
+            client = base_client("sts", region=region, purpose=purpose)
+        else:
+            client = client_with(using, "sts", region=region)
         answer = client.assume_role(**request.parameters())["Credentials"]
     return Credentials(
         answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"], answer["Expiration"].astimezone(UTC)
