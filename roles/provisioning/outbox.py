@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
+from itertools import takewhile
 from typing import Any
 
 import structlog
@@ -14,17 +18,32 @@ from kombu.exceptions import OperationalError
 
 from roles import context
 from roles.models import GroupRole, IamRole, ProvisioningRun, User
-from roles.models.choices import FINAL_RUN_STATUSES, MappingState, RunStatus
+from roles.models.choices import MappingState, RunStatus
+from roles.models.runs import RunQuerySet
 
 RECONCILE_RUN_TASK = "roles.reconcile_run"
+SCAN_DRIFT_TASK = "roles.scan_drift"
 RESEND_AFTER = timedelta(seconds=20)
+RESEND_AT_ONCE_MAX = 500
+UNREACHABLE = "Queued, workers unreachable. It is saved, and is sent by itself as soon as they can be reached."
 
 log = structlog.get_logger(__name__)
 
+_gatherings: ContextVar[tuple[list[ProvisioningRun], ...]] = ContextVar("xacct_gathered_runs", default=())
 
-def queue_run(
-    *, actor: Any, role: IamRole, trigger: str, mapping: GroupRole | None = None, plan_digest: str = ""
-) -> ProvisioningRun:
+
+@contextmanager
+def gathered() -> Iterator[list[ProvisioningRun]]:
+    """Fill the list that is returned with the runs that are queued inside the `with` block, by whatever is called."""
+    runs: list[ProvisioningRun] = []
+    token = _gatherings.set((*_gatherings.get(), runs))
+    try:
+        yield runs
+    finally:
+        _gatherings.reset(token)
+
+
+def queue_run(*, actor: Any, role: IamRole, trigger: str, mapping: GroupRole | None = None) -> ProvisioningRun:
     """Write a queued run of `role` in the caller's transaction; its message leaves when that commits."""
     run = ProvisioningRun.objects.create(
         role=role,
@@ -33,31 +52,61 @@ def queue_run(
         requested_by=actor if isinstance(actor, User) else None,
         requested_by_name=actor.get_username(),
         request_id=context.current().request_id,
-        plan_digest=plan_digest,
     )
     if mapping is not None:
         state = MappingState.QUEUED if mapping.is_open else MappingState.REMOVING
         GroupRole.objects.filter(pk=mapping.pk).update(state=state)
-    transaction.on_commit(lambda: send(run.pk))
+
+    for gathering in _gatherings.get():
+        gathering.append(run)
+
+    def send_it() -> None:
+        send(run.pk)
+
+    # The run is committed by then: whatever goes wrong with the message must not look like a failed save.
+    transaction.on_commit(send_it, robust=True)
     return run
 
 
 def send(run_id: int) -> bool:
-    """Send the message "run N" and return whether the broker took it. A failure is not one: the sweeper sends again."""
+    """Send the message "run N" and return whether the broker took it.
+
+    A failure is not one: it is said at the run, and the sweeper sends again.
+    """
     try:
         current_app.send_task(RECONCILE_RUN_TASK, [run_id])
     except (OperationalError, OSError) as error:
         log.warning("run_not_sent", run=run_id, error=type(error).__name__)
+        _untaken(run_id).update(progress=UNREACHABLE)
+        return False
+    return True
+
+
+def _untaken(*run_ids: int) -> RunQuerySet:
+    return ProvisioningRun.objects.filter(pk__in=run_ids, status=RunStatus.QUEUED)
+
+
+def send_scan() -> bool:
+    """Ask a worker to compare AWS with the database now, and return whether the broker took it."""
+    try:
+        current_app.send_task(SCAN_DRIFT_TASK, [])
+    except (OperationalError, OSError) as error:
+        log.warning("scan_not_sent", error=type(error).__name__)
         return False
     return True
 
 
 def resend_runs() -> list[int]:
-    """Send again the unfinished runs that nobody took in time, or whose claim ran out; return their ids."""
+    """Send again the unfinished runs that nobody took in time, or whose claim ran out; return the ids that went out.
+
+    Stops at the first that the broker does not take: it is down, and the next sweep begins anew.
+    """
     now = timezone.now()
-    lost = ProvisioningRun.objects.exclude(status__in=FINAL_RUN_STATUSES).filter(
-        Q(status=RunStatus.QUEUED, queued_at__lt=now - RESEND_AFTER, claimed_until__isnull=True)
-        | Q(claimed_until__lt=now)
+    lost = ProvisioningRun.objects.unfinished().filter(
+        Q(queued_at__lt=now - RESEND_AFTER, claimed_until__isnull=True) | Q(claimed_until__lt=now)
     )
-    ids = list(lost.order_by("id").values_list("id", flat=True)[:500])
-    return [run_id for run_id in ids if send(run_id)]
+    ids = lost.order_by("id").values_list("id", flat=True)[:RESEND_AT_ONCE_MAX]
+    sent = list(takewhile(send, ids))
+    if sent:
+        _untaken(*sent).filter(progress=UNREACHABLE).update(progress="")
+    return sent

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from roles.policies.document import PolicyDocument, Statement
 from roles.values.accounts import AccountAccess
-from roles.values.arns import RoleArn
+from roles.values.arns import BucketArn, RoleArn
 
 
 class Step(StrEnum):
@@ -44,12 +47,33 @@ STEP_TITLES: dict[Step, str] = {
 }
 
 
+# The policy that cuts off credentials hangs on target roles, where step 5 is: beside their trust, and not part of it.
+CUT_OFF_POLICY_NAME = "xacct-cut-off"
+_CUT_OFF_MARK = f"#{CUT_OFF_POLICY_NAME}"  # '#' is in no ARN of IAM
+
+
+def cut_off_of(role: RoleArn | str) -> str:
+    """Return what stands for the policy of a role that cuts off credentials: AWS has no ARN for inline policies."""
+    return f"{role}{_CUT_OFF_MARK}"
+
+
+def is_cut_off(resource: str) -> bool:
+    """Return whether this stands for a policy that cuts off credentials."""
+    return resource.endswith(_CUT_OFF_MARK)
+
+
+def holder_of(resource: str) -> str:
+    """Return the ARN of what carries a document: the role for a policy that cuts off, else the resource itself."""
+    return resource.removesuffix(_CUT_OFF_MARK)
+
+
 @dataclass(frozen=True, slots=True)
 class DesiredRole:
-    """Steps 1 and 4: a role. `trust` holds our statements it must carry; `profile` asks for the instance profile.
+    """Steps 1 and 4: a role. `wanted` False: nobody needs it any more; it stays, as deleting is never automatic.
 
-    `wanted` False means: nobody needs it any more. The role stays (deleting is never automatic); `trust` is then what
-    a managed role keeps. `managed` False (adopted): the portal never creates it.
+    `trust` holds our statements about who may act as it (`sids.ROLE_SIDS`), or is None where that is not this step's
+    concern: a target's trust is step 5's. `managed` False (adopted): the portal never creates it. `boundary` is the ARN
+    of the policy that limits it from its creation on, or empty.
     """
 
     step: Step
@@ -57,16 +81,43 @@ class DesiredRole:
     role: RoleArn
     wanted: bool
     managed: bool
-    trust: tuple[Statement, ...]
-    profile: bool = False
+    trust: tuple[Statement, ...] | None
+    boundary: str = ""
+
+    @property
+    def resource(self) -> str:
+        """The role's ARN."""
+        return str(self.role)
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredProfile:
+    """Step 1: the instance profile of the role's name, with the role in it. Never taken away."""
+
+    access: AccountAccess
+    role: RoleArn
+    wanted: bool
+
+    @property
+    def step(self) -> Step:
+        """The procedure's step."""
+        return Step.SOURCE_ROLE
+
+    @property
+    def resource(self) -> str:
+        """The profile's ARN."""
+        return self.role.instance_profile
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredDocument:
     """Steps 2, 3, 5, 6: our statements in a document shared with others.
 
+    Step 6 is about a bucket's policy, or, where `resource` is a role, about what its own policy gives of buckets.
+
     `statements` are all of ours that must be there; every other statement whose Sid begins with `owned` goes, all
-    others stay. `resource` is the ARN of the role or bucket that carries the document. `region` is the bucket's.
+    others stay. `resource` is the ARN of the role or bucket that carries the document, or `cut_off_of` a role.
+    `region` is the bucket's.
     """
 
     step: Step
@@ -78,35 +129,107 @@ class DesiredDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class DesiredPolicies:
+    """Steps 2 and 6: the customer managed policies of ours on a role, for what its inline policy has no room for.
+
+    The n-th document is the policy `role.managed_policy(n)`. `known` is how many there may be from earlier runs.
+    """
+
+    access: AccountAccess
+    role: RoleArn
+    documents: tuple[PolicyDocument, ...]
+    known: int = 0
+
+    @property
+    def step(self) -> Step:
+        """The procedure's step: what they say is what step 2's policy has no room for."""
+        return Step.ASSUME_POLICY
+
+    @property
+    def resource(self) -> str:
+        """What the ARNs of all of them begin with."""
+        return self.role.managed_policies
+
+
+@dataclass(frozen=True, slots=True)
 class DesiredAccess:
-    """Step 7: `source` can assume `target` and list `bucket` under `prefix`."""
+    """Step 7: `source` can assume `target` and list `bucket` under `prefix` (or, without `reads`, find its region)."""
 
     access: AccountAccess
     source_access: AccountAccess
     source: RoleArn
     target: RoleArn
-    bucket: str
+    bucket: BucketArn
     region: str
     prefix: str
     reads: bool
-    wanted: bool = True
+
+    @property
+    def step(self) -> Step:
+        """The procedure's step."""
+        return Step.VERIFY
+
+    @property
+    def resource(self) -> str:
+        """The bucket's ARN."""
+        return str(self.bucket)
 
 
-Desired = DesiredRole | DesiredDocument | DesiredAccess
+Desired = DesiredRole | DesiredProfile | DesiredDocument | DesiredPolicies | DesiredAccess
 
 
 @dataclass(frozen=True, slots=True)
 class ObservedRole:
-    """A role as AWS has it; None elsewhere means there is none. `tags` decide whether it is ours."""
+    """A role as AWS has it. `tags` decide whether the portal made it; `arn` shows the path it really has."""
 
     trust: PolicyDocument
-    tags: dict[str, str] = field(default_factory=dict)
-    path: str = "/"
+    tags: Mapping[str, str] = field(default_factory=dict)
+    arn: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedProfile:
+    """An instance profile as AWS has it, with the names of the roles in it."""
+
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedPolicies:
+    """The managed policies in the places of ours, by number, and which of them are attached to the role.
+
+    `others` is how many of somebody else's are attached to it; `taken` are those in our places that the portal did not
+    make.
+    """
+
+    documents: Mapping[int, PolicyDocument] = field(default_factory=dict)
+    attached: frozenset[int] = frozenset()
+    others: int = 0
+    taken: frozenset[int] = frozenset()
+
+
+# What AWS has in one place; None: nothing. A policy document stands for an inline policy or a bucket policy.
+Observed = ObservedRole | ObservedProfile | ObservedPolicies | PolicyDocument | None
+
+
+class Place(StrEnum):
+    """The kinds of thing that AWS stores and replaces as a whole. Several steps may change the same one."""
+
+    ROLE = "role"
+    PROFILE = "profile"
+    INLINE_POLICY = "inline-policy"
+    MANAGED_POLICIES = "managed-policies"
+    BUCKET_POLICY = "bucket-policy"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one step does. `before` and `after` are whole documents (JSON objects) or None for "there is none"."""
+    """What one step does. `before` and `after` are whole documents (JSON objects) or None for "there is none".
+
+    `blocked` says why it must not be done (a limit, a role that is not ours), `hint` what to do about that;
+    `is_adoptable` that an admin may let the portal use what is there.
+    """
 
     desired: Desired
     action: Action
@@ -116,15 +239,18 @@ class Change:
     after: dict[str, Any] | None
     foreign_statements: int = 0
     warnings: tuple[str, ...] = ()
+    blocked: str = ""
+    hint: str = ""
+    is_adoptable: bool = False
 
     @property
     def step(self) -> Step:
         """The procedure's step."""
-        return Step.VERIFY if isinstance(self.desired, DesiredAccess) else self.desired.step
+        return self.desired.step
 
     @property
     def writes(self) -> bool:
-        """Whether AWS is written."""
+        """Whether AWS has to be written: by the portal, or in a handoff account by its owner."""
         return self.action in (Action.CREATE, Action.UPDATE, Action.DELETE)
 
 
@@ -139,3 +265,9 @@ class Plan:
     def writes(self) -> int:
         """How many changes write to AWS."""
         return sum(change.writes for change in self.changes)
+
+    @property
+    def seen(self) -> str:
+        """64 hex digits that are equal when the same was found in AWS. The digest does not depend on that."""
+        found = [[one.step, one.resource, one.before, one.blocked, bool(one.warnings)] for one in self.changes]
+        return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,108 @@
+"""One writer per AWS document: AWS has no compare-and-swap, so read, merge and write happen inside a lease.
+
+A lease is a row that ends by itself. A worker that dies holding one delays others until then, no longer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from roles.errors import LeaseBusy, LeaseLost
+from roles.models import ResourceLease
+
+POLL_FIRST_SECONDS = 0.05
+POLL_LONGEST_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write one resource, while it lasts."""
+
+    resource: str
+    holder: str
+
+    def renew(self) -> None:
+        """Hold it for another full term. Raises `LeaseLost`; call it before each write."""
+        mine = ResourceLease.objects.filter(resource=self.resource, holder=self.holder)
+        if not mine.update(expires_at=_expiry()):
+            raise LeaseLost(
+                f"The right to change {self.resource} was lost to another run.", hint="The portal reads again."
+            )
+
+
+@contextmanager
+def held(resource: str, *, on_busy: Callable[[], None] | None = None) -> Iterator[Lease]:
+    """Hold the lease of `resource` (an ARN) inside the `with` block.
+
+    `on_busy` is told on each look that finds it taken. Raises `LeaseBusy` when others hold it for two terms.
+    """
+    lease = Lease(resource, uuid4().hex)
+    until, pause = time.monotonic() + 2 * settings.XACCT_LEASE_SECONDS, POLL_FIRST_SECONDS
+    while not _take(lease):
+        if time.monotonic() > until:
+            raise LeaseBusy(f"Another run is changing {resource} all the time.", hint="The portal tries again.")
+        if on_busy is not None:
+            on_busy()
+        time.sleep(pause)
+        pause = min(pause * 1.5, POLL_LONGEST_SECONDS)
+    try:
+        yield lease
+    finally:
+        ResourceLease.objects.filter(resource=resource, holder=lease.holder).delete()
+
+
+def _take(lease: Lease) -> bool:
+    now = timezone.now()
+    ended = ResourceLease.objects.filter(resource=lease.resource, expires_at__lt=now)
+    if ended.update(holder=lease.holder, expires_at=_expiry()):
+        return True
+    if ResourceLease.objects.filter(resource=lease.resource).exists():
+        return False
+    try:
+        with transaction.atomic():
+            ResourceLease.objects.create(resource=lease.resource, holder=lease.holder, expires_at=_expiry())
+    except IntegrityError:
+        return False
+    return True
+
+
+def _expiry() -> datetime:
+    return timezone.now() + timedelta(seconds=settings.XACCT_LEASE_SECONDS)
+
+
+class Holding:
+    """At most one lease at a time, kept from one step to the next while both are about the same resource.
+
+    Never two: workers that hold one and wait for another could wait for each other.
+    """
+
+    def __init__(self, on_busy: Callable[[], None]) -> None:
+        self._on_busy = on_busy
+        self._stack = ExitStack()
+        self._lease: Lease | None = None
+
+    @property
+    def resource(self) -> str:
+        """The resource whose lease is held, or empty."""
+        return self._lease.resource if self._lease else ""
+
+    def of(self, resource: str) -> Lease:
+        """Return the lease of `resource`, letting go of any other first. Raises `LeaseBusy`."""
+        if self._lease is None or self.resource != resource:
+            self.let_go()
+            self._lease = self._stack.enter_context(held(resource, on_busy=self._on_busy))
+        return self._lease
+
+    def let_go(self) -> None:
+        """Hold nothing."""
+        self._lease = None
+        self._stack.close()

@@ -1,0 +1,112 @@
+"""What AWS has now: read one thing at a time, through a way into each account that is opened once a run."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from roles.aws import iam, managed_policies, s3, sts
+from roles.aws.sessions import AccountSession, Purpose
+from roles.errors import Misconfigured
+from roles.provisioning.managed import is_ours, numbers_in
+from roles.provisioning.plan import Slot, inline_policy_of, slot_of
+from roles.provisioning.resources import (
+    Desired,
+    DesiredAccess,
+    DesiredDocument,
+    DesiredPolicies,
+    DesiredProfile,
+    DesiredRole,
+    Observed,
+    ObservedPolicies,
+    ObservedProfile,
+    ObservedRole,
+    Place,
+)
+from roles.values.accounts import AccessMode, AccountAccess
+from roles.values.arns import RoleArn, principal_of_caller, role_arn
+
+
+class Accounts:
+    """The ways into the accounts that one run or preview needs, each opened on first use."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, AccountSession] = {}
+
+    def session(self, access: AccountAccess) -> AccountSession:
+        """Return the way into an account."""
+        return self._sessions.setdefault(access.account_id, AccountSession(access))
+
+
+def portal_principals(region: str) -> tuple[str, ...]:
+    """Return who the portal is in AWS: its identity that hands out tokens and the one that provisions, as ARNs.
+
+    Asks STS, unless the setting XACCT_PORTAL_PRINCIPALS says it. Raises an `AwsError` when STS does not answer.
+    """
+    if settings.XACCT_PORTAL_PRINCIPALS:
+        return tuple(settings.XACCT_PORTAL_PRINCIPALS)
+    callers = [sts.caller_arn(region=region, purpose=purpose) for purpose in (Purpose.TOKENS, Purpose.PROVISIONING)]
+    return tuple(sorted({principal_of_caller(caller) for caller in callers}))
+
+
+def observe(wish: Desired, accounts: Accounts) -> Observed:
+    """Read what AWS has in the place that `wish` is about. Raises an `AwsError`; only "not there" reads as None."""
+    if isinstance(wish, DesiredAccess) or wish.access.mode is AccessMode.HANDOFF:
+        return None
+    session = accounts.session(wish.access)
+    if isinstance(wish, DesiredRole):
+        return _read_role(session, wish.role)
+    if isinstance(wish, DesiredProfile):
+        roles = iam.get_instance_profile(session, wish.role)
+        return None if roles is None else ObservedProfile(roles)
+    if isinstance(wish, DesiredPolicies):
+        return _read_policies(session, wish)
+    return _read_document(session, wish)
+
+
+def _read_document(session: AccountSession, wish: DesiredDocument) -> Observed:
+    place, resource = slot_of(wish)
+    if place is Place.ROLE:
+        return _read_role(session, role_arn(resource))
+    if place is Place.INLINE_POLICY:
+        return iam.get_role_policy(session, *inline_policy_of(resource))
+    return s3.get_bucket_policy(session, bucket_of(wish), region=wish.region)
+
+
+def observe_all(wishes: tuple[Desired, ...], accounts: Accounts) -> dict[Slot, Observed]:
+    """Read each thing that the wishes are about once."""
+    found: dict[Slot, Observed] = {}
+    for wish in wishes:
+        slot = slot_of(wish)
+        if slot not in found:
+            found[slot] = observe(wish, accounts)
+    return found
+
+
+def bucket_of(wish: DesiredDocument) -> str:
+    """Return the name of the bucket that a bucket policy's wish is about."""
+    _, is_bucket, name = wish.resource.rpartition(":::")
+    if not is_bucket:
+        raise Misconfigured(f"{wish.resource} is not a bucket's ARN.")
+    return name
+
+
+def _read_role(session: AccountSession, role: RoleArn) -> ObservedRole | None:
+    state = iam.get_role(session, role)
+    return None if state is None else ObservedRole(state.trust, state.tags, state.arn)
+
+
+def _read_policies(session: AccountSession, wish: DesiredPolicies) -> ObservedPolicies:
+    """Read the managed policies that are wished for, that may be left, or that are attached in our places."""
+    arns = managed_policies.attached_policies(session, wish.role) or ()
+    attached = numbers_in(wish.role, arns)
+    found = {}
+    for number in range(1, max(len(wish.documents), wish.known, *attached, 0) + 1):
+        state = managed_policies.get_policy(session, wish.role.managed_policy(number))
+        if state is not None:
+            found[number] = state
+    return ObservedPolicies(
+        {number: state.document for number, state in found.items()},
+        attached,
+        others=len(arns) - len(attached),
+        taken=frozenset(number for number, state in found.items() if not is_ours(state.tags)),
+    )

@@ -1,0 +1,329 @@
+"""What has to be done: from what is wished and what AWS has, to the changes between. Pure: reads and writes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from roles.errors import PolicyTooLarge
+from roles.policies.document import PolicyDocument
+from roles.policies.equivalence import same_document
+from roles.policies.limits import (
+    CUT_OFF_RESERVE_CHARACTERS,
+    check_bucket_policy,
+    check_inline_policies,
+    check_trust_policy,
+)
+from roles.policies.ownership import ROLE_SIDS, foreign_statements, merged, merged_trust
+from roles.policies.sids import ROLE_PORTAL
+from roles.provisioning.managed import MANAGED_TAGS, is_ours, policies_change, policies_document
+from roles.provisioning.resources import (
+    CUT_OFF_POLICY_NAME,
+    Action,
+    Change,
+    Desired,
+    DesiredAccess,
+    DesiredDocument,
+    DesiredPolicies,
+    DesiredProfile,
+    DesiredRole,
+    Observed,
+    ObservedPolicies,
+    ObservedProfile,
+    ObservedRole,
+    Place,
+    Plan,
+    Step,
+    holder_of,
+    is_cut_off,
+)
+from roles.values.accounts import AccessMode
+from roles.values.arns import MANAGED_POLICY_PREFIX, RoleArn, role_arn
+
+INLINE_POLICY_NAME = "xacct-portal"
+
+_PLACE_OF_STEP = {
+    Step.ASSUME_POLICY: Place.INLINE_POLICY,
+    Step.PASS_ROLE_POLICY: Place.INLINE_POLICY,
+    Step.TARGET_TRUST: Place.ROLE,
+    Step.BUCKET_POLICY: Place.BUCKET_POLICY,
+}
+Slot = tuple[Place, str]
+
+
+def slot_of(wish: Desired) -> Slot:
+    """Return which thing in AWS a wish is about: its kind and ARN. Wishes with the same slot share a document."""
+    if isinstance(wish, DesiredRole):
+        return Place.ROLE, wish.resource
+    if isinstance(wish, DesiredProfile):
+        return Place.PROFILE, wish.resource
+    if isinstance(wish, DesiredAccess):
+        return Place.NONE, wish.resource
+    if isinstance(wish, DesiredPolicies):
+        return Place.MANAGED_POLICIES, wish.resource
+    if is_cut_off(wish.resource) or (wish.step is Step.BUCKET_POLICY and is_role(wish.resource)):
+        return Place.INLINE_POLICY, wish.resource
+    return _PLACE_OF_STEP[wish.step], wish.resource
+
+
+def inline_policy_of(resource: str) -> tuple[RoleArn, str]:
+    """Return the role and the name of the inline policy that a resource of a slot stands for."""
+    return role_arn(holder_of(resource)), CUT_OFF_POLICY_NAME if is_cut_off(resource) else INLINE_POLICY_NAME
+
+
+def is_role(resource: str) -> bool:
+    """Return whether an ARN is a role's."""
+    return ":role/" in resource
+
+
+def plan_of(wishes: Iterable[Desired], observed: Mapping[Slot, Observed]) -> Plan:
+    """Return the changes in order, each on top of those before it, with the digest of the wishes."""
+    wanted, state = tuple(wishes), dict(observed)
+    changes: list[Change] = []
+    for wish in wanted:
+        slot = slot_of(wish)
+        change, state[slot] = change_for(wish, state.get(slot))
+        changes.append(change)
+    return Plan(tuple(changes), digest_of(wanted))
+
+
+def digest_of(wishes: Iterable[Desired]) -> str:
+    """Return 64 hex digits that are equal when the same is wished.
+
+    They do not depend on what AWS has, so a plan that was half applied is still the plan that was confirmed; nor on
+    who the portal is in AWS, which only AWS can say.
+    """
+    text = json.dumps([_wished(wish) for wish in wishes], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _wished(wish: Desired) -> list[Any]:
+    place, resource = slot_of(wish)
+    known: list[Any] = [wish.step.value, place.value, resource]
+    if isinstance(wish, DesiredRole):
+        bodies = [dict(one.body) for one in wish.trust or () if one.sid != ROLE_PORTAL]
+        return [*known, wish.wanted, wish.managed, bodies, *([wish.boundary] if wish.boundary else [])]
+    if isinstance(wish, DesiredDocument):
+        return [*known, wish.owned, [dict(one.body) for one in wish.statements]]
+    if isinstance(wish, DesiredAccess):
+        return [*known, str(wish.source), str(wish.target), wish.prefix, wish.reads]
+    if isinstance(wish, DesiredPolicies):
+        return [*known, [document.as_dict() for document in wish.documents]]
+    return [*known, wish.wanted]
+
+
+def change_for(wish: Desired, current: Observed) -> tuple[Change, Observed]:
+    """Return the change that one wish takes, and what AWS has after it."""
+    if isinstance(wish, DesiredAccess):
+        where = f"{wish.bucket.name}/{wish.prefix}" if wish.prefix else wish.bucket.name
+        title = f"Assume {wish.target.name} and {'list' if wish.reads else 'find'} {where}"
+        return Change(wish, Action.VERIFY, wish.resource, title, None, None), None
+    if wish.access.mode is AccessMode.HANDOFF:
+        return own_part(wish, f"The owner of account {wish.access.account_id} has to apply this."), None
+    if isinstance(wish, DesiredRole):
+        return _role_change(wish, current if isinstance(current, ObservedRole) else None)
+    if isinstance(wish, DesiredProfile):
+        return _profile_change(wish, current if isinstance(current, ObservedProfile) else None)
+    if isinstance(wish, DesiredPolicies):
+        return policies_change(wish, current if isinstance(current, ObservedPolicies) else None, title=title_of(wish))
+    return _part_change(wish, current)
+
+
+def _part_change(wish: DesiredDocument, current: Observed) -> tuple[Change, Observed]:
+    if slot_of(wish)[0] is Place.ROLE:
+        return _trust_change(wish, current if isinstance(current, ObservedRole) else None)
+    return _document_change(wish, current if isinstance(current, PolicyDocument) else None)
+
+
+def title_of(wish: Desired) -> str:
+    """Return what a step is about, as its heading."""
+    return title_for(wish.step, wish.resource)
+
+
+def title_for(step: Step, resource: str) -> str:
+    """Return what a step about `resource` (an ARN) is about, known before anything is computed."""
+    name = holder_of(resource).rpartition(":")[2].rpartition("/")[2]
+    if is_cut_off(resource):
+        return f"Cut off credentials of {name}"
+    if ":instance-profile/" in resource:
+        return f"Create instance profile {name}"
+    if ":policy/" in resource:
+        return f"Spread the policy of {name.removeprefix(MANAGED_POLICY_PREFIX)} over managed policies"
+    if step is Step.BUCKET_POLICY and is_role(resource):
+        return f"Give access to buckets in the policy of {name}"
+    return {
+        Step.SOURCE_ROLE: f"Create role {name}",
+        Step.ASSUME_POLICY: f"Create policy of {name}",
+        Step.PASS_ROLE_POLICY: f"Add iam:PassRole to the policy of {name}",
+        Step.TARGET_ROLE: f"Create role {name}",
+        Step.TARGET_TRUST: f"Edit trust relationship of {name}",
+        Step.BUCKET_POLICY: f"Create bucket policy of {name}",
+        Step.VERIFY: f"Verify access to {name}",
+    }[step]
+
+
+def own_part(wish: DesiredRole | DesiredProfile | DesiredDocument | DesiredPolicies, warning: str) -> Change:
+    """Return our own part of a document that cannot be compared with AWS's; `warning` says why."""
+    after: dict[str, Any] | None
+    if isinstance(wish, DesiredRole):
+        after = merged_trust(None, wish.trust or (), owned=ROLE_SIDS).as_dict() if wish.wanted else None
+    elif isinstance(wish, DesiredProfile):
+        after = _profile_document(wish.role) if wish.wanted else None
+    elif isinstance(wish, DesiredPolicies):
+        after = policies_document(wish.role, dict(enumerate(wish.documents, start=1))) or None
+    else:
+        after = PolicyDocument(wish.statements).as_dict() if wish.statements else None
+    action = Action.UPDATE if after else Action.NONE
+    return Change(wish, action, wish.resource, title_of(wish), None, after, warnings=(warning,))
+
+
+def _role_change(wish: DesiredRole, current: ObservedRole | None) -> tuple[Change, Observed]:
+    title, name = title_of(wish), wish.role.name
+    if current is None:
+        if not wish.wanted:
+            return Change(wish, Action.NONE, wish.resource, title, None, None), None
+        document = merged_trust(None, wish.trust or (), owned=ROLE_SIDS)
+        if wish.managed:
+            blocked, hint = _limit(wish, document)
+            told = (f"It is created with the permissions boundary {wish.boundary}.",) if wish.boundary else ()
+            change = Change(
+                wish, Action.CREATE, wish.resource, title, None, document.as_dict(), 0, told, blocked=blocked, hint=hint
+            )
+            return change, ObservedRole(document, MANAGED_TAGS, wish.resource)
+        return _missing(wish, title, f"{name} does not exist in account {wish.access.account_id}."), None
+    if wish.wanted and current.arn and current.arn != wish.resource:
+        return _elsewhere(wish, title, current), current
+    if wish.managed and wish.wanted and not is_ours(current.tags):
+        return _not_ours(wish, title, current), current
+    document = current.trust if wish.trust is None else merged_trust(current.trust, wish.trust, owned=ROLE_SIDS)
+    return _trust_written(wish, current, document)
+
+
+def _missing(wish: DesiredRole | DesiredDocument, title: str, why: str) -> Change:
+    hint = "It is marked as adopted, so the portal does not create it. Create it in AWS, or mark it as managed."
+    return Change(wish, Action.NONE, wish.resource, title, None, None, blocked=why, hint=hint)
+
+
+def _not_ours(wish: DesiredRole, title: str, current: ObservedRole) -> Change:
+    return _left_alone(
+        wish,
+        title,
+        current,
+        blocked=f"A role {wish.role.name} exists in account {wish.access.account_id} that the portal did not make.",
+        hint="If it is the one you mean, adopt it: the portal then only adds to it and never deletes it.",
+        is_adoptable=True,
+    )
+
+
+def _elsewhere(wish: DesiredRole, title: str, current: ObservedRole) -> Change:
+    """Refuse a role of that name under another path: documents that name ours would name nobody."""
+    return _left_alone(
+        wish,
+        title,
+        current,
+        blocked=f"The role {wish.role.name} of account {wish.access.account_id} is {current.arn}.",
+        hint="Names are unique in an account whatever the path. Correct the role's name or path in the portal.",
+    )
+
+
+def _left_alone(
+    wish: DesiredRole, title: str, current: ObservedRole, *, blocked: str, hint: str, is_adoptable: bool = False
+) -> Change:
+    shown, foreign = current.trust.as_dict(), len(foreign_statements(current.trust))
+    return Change(
+        *(wish, Action.NONE, wish.resource, title, shown, shown, foreign),
+        blocked=blocked,
+        hint=hint,
+        is_adoptable=is_adoptable,
+    )
+
+
+def _trust_change(wish: DesiredDocument, current: ObservedRole | None) -> tuple[Change, Observed]:
+    if current is None:
+        if wish.statements:
+            return _missing(wish, title_of(wish), f"There is no role {wish.resource} to trust anybody."), None
+        return Change(wish, Action.NONE, wish.resource, title_of(wish), None, None), None
+    return _trust_written(wish, current, merged_trust(current.trust, wish.statements, owned=wish.owned))
+
+
+def _trust_written(
+    wish: DesiredRole | DesiredDocument, current: ObservedRole, document: PolicyDocument
+) -> tuple[Change, Observed]:
+    action = Action.NONE if same_document(current.trust, document) else Action.UPDATE
+    blocked, hint = _limit(wish, document) if action is Action.UPDATE else ("", "")
+    change = Change(
+        wish,
+        action,
+        wish.resource,
+        title_of(wish),
+        current.trust.as_dict(),
+        document.as_dict(),
+        len(foreign_statements(document)),
+        blocked=blocked,
+        hint=hint,
+    )
+    return change, ObservedRole(document, current.tags, current.arn)
+
+
+def _profile_change(wish: DesiredProfile, current: ObservedProfile | None) -> tuple[Change, Observed]:
+    before = None if current is None else _profile_document(wish.role, current.roles)
+    wanted = _profile_document(wish.role)
+    in_place = current is not None and wish.role.name in current.roles
+    if in_place or not wish.wanted:
+        return Change(wish, Action.NONE, wish.resource, title_of(wish), before, before), current
+    action = Action.CREATE if current is None else Action.UPDATE
+    blocked = f"The instance profile holds the role {current.roles[0]} already." if current and current.roles else ""
+    hint = "AWS allows one role in a profile. Take that role out, or name this role differently." if blocked else ""
+    change = Change(wish, action, wish.resource, title_of(wish), before, wanted, blocked=blocked, hint=hint)
+    return change, ObservedProfile((wish.role.name,))
+
+
+def _profile_document(role: RoleArn, roles: tuple[str, ...] | None = None) -> dict[str, Any]:
+    return {"InstanceProfileName": role.name, "Roles": list(roles if roles is not None else (role.name,))}
+
+
+def _document_change(wish: DesiredDocument, current: PolicyDocument | None) -> tuple[Change, Observed]:
+    document = merged(current, wish.statements, owned=wish.owned)
+    before = None if current is None else current.as_dict()
+    after = None if document.is_empty else document.as_dict()
+    action, blocked, hint = _action(current, document), "", ""
+    if action in (Action.CREATE, Action.UPDATE):
+        blocked, hint = _limit(wish, document)
+    change = Change(
+        wish,
+        action,
+        wish.resource,
+        title_of(wish),
+        before,
+        after,
+        len(foreign_statements(document)),
+        blocked=blocked,
+        hint=hint,
+    )
+    return change, None if document.is_empty else document
+
+
+def _action(current: PolicyDocument | None, document: PolicyDocument) -> Action:
+    if current is None:
+        return Action.NONE if document.is_empty else Action.CREATE
+    if document.is_empty:
+        return Action.NONE if current.is_empty else Action.DELETE
+    return Action.NONE if same_document(current, document) else Action.UPDATE
+
+
+def _limit(wish: Desired, document: PolicyDocument) -> tuple[str, str]:
+    """Return why AWS would refuse the document for its size and what to do, or two empty texts."""
+    place, resource = slot_of(wish)
+    try:
+        if place is Place.ROLE:
+            check_trust_policy(document, owner=resource)
+        elif place is Place.INLINE_POLICY:
+            reserve = 0 if is_cut_off(resource) else CUT_OFF_RESERVE_CHARACTERS
+            check_inline_policies(document, owner=holder_of(resource), reserve=reserve)
+        else:
+            check_bucket_policy(document, owner=resource)
+    except PolicyTooLarge as error:
+        return error.message, error.hint
+    return "", ""

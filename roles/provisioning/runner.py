@@ -1,0 +1,307 @@
+"""Bring AWS in line with the database for one source role: claim the run, then resource by resource.
+
+For each: take its lease, compute the wish from the database now, read what AWS has, write only a difference, read it
+back, record the step. Nothing is remembered between steps that the next process would need, so a run can be killed at
+any instant and taken up by whoever comes next.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import partial
+from os import getpid
+from typing import cast
+from uuid import uuid4
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from roles import context
+from roles.aws.waiting import patiently
+from roles.errors import (
+    AwsAccessDenied,
+    AwsConflict,
+    AwsError,
+    AwsNotFound,
+    AwsPropagating,
+    Blocked,
+    LeaseBusy,
+    LeaseLost,
+    NotOurs,
+    PortalError,
+    Retry,
+    RunAlreadyRunning,
+)
+from roles.models import ProvisioningRun
+from roles.models.choices import RunStatus
+from roles.provisioning import desired, findings, leases, recording
+from roles.provisioning.apply import apply
+from roles.provisioning.observed import Accounts, observe, portal_principals
+from roles.provisioning.owners import OwnersPart
+from roles.provisioning.plan import Slot, change_for, slot_of
+from roles.provisioning.recording import StepRecord
+from roles.provisioning.resources import Desired, DesiredAccess, DesiredDocument, Observed, Place, Step
+from roles.provisioning.verify import Verifier
+from roles.values.accounts import AccessMode
+
+ATTEMPTS_MAX = 8
+POSTPONE_SECONDS = 30
+# Without a change in this run there is nothing that AWS could still be making visible, other runs' changes aside.
+UNCHANGED_PATIENCE_SECONDS = 5.0
+
+UNEXPECTED = PortalError(
+    "The portal made a mistake in this run and stopped.",
+    hint="The worker's log has the error under this run's request id. Retry; if it comes back, report it.",
+)
+INTERRUPTIONS_MAX = 20
+INTERRUPTED_TOO_OFTEN = PortalError(
+    "The workers that took this run stopped before its end, again and again.",
+    hint="Look at why workers die (memory, time limits), then retry.",
+)
+
+log = structlog.get_logger(__name__)
+
+
+def reconcile(run_id: int) -> ProvisioningRun | None:
+    """Reconcile one run and return it; None when it is final already or another worker has it."""
+    run = _claim(run_id)
+    if run is None:
+        return None
+    with context.use(context.RequestContext(request_id=run.request_id)):
+        attempt = _Attempt(run)
+        try:
+            attempt.go()
+        except RunAlreadyRunning:
+            log.info("run_taken_over", run=run_id)
+            return None
+        except Exception:
+            # A mistake of ours: it must be seen at the run, not only in a log, and not be repeated for ever.
+            with suppress(RunAlreadyRunning):
+                attempt.give_up(UNEXPECTED)
+            raise
+        findings.settle(run, actor=recording.WORKER)
+    return run
+
+
+def _claim(run_id: int) -> ProvisioningRun | None:
+    now = timezone.now()
+    free = ProvisioningRun.objects.unfinished().filter(Q(claimed_until__isnull=True) | Q(claimed_until__lt=now))
+    worker = f"{socket.gethostname()[:40]}:{getpid()}:{uuid4().hex[:8]}"
+    # Durable: inside somebody's transaction nobody else would see the claim, and AWS would be written before a commit.
+    with transaction.atomic(durable=True):
+        taken = free.filter(pk=run_id).update(
+            claimed_by=worker,
+            claimed_until=_claim_end(),
+            status=RunStatus.APPLYING,
+            started_at=Coalesce(F("started_at"), now),
+            attempts=F("attempts") + 1,
+        )
+    if not taken:
+        return None
+    run = ProvisioningRun.objects.select_related("role__account", "mapping__group").get(pk=run_id)
+    recording.close_interrupted_steps(run)
+    return run
+
+
+def _claim_end() -> datetime:
+    return timezone.now() + timedelta(seconds=settings.XACCT_RUN_CLAIM_SECONDS)
+
+
+class _Attempt:
+    """One attempt at a run. Whatever is kept here is only for speed and for the run's page."""
+
+    def __init__(self, run: ProvisioningRun) -> None:
+        self.run = run
+        self.concerned = recording.concerned_by(run)
+        self.owners = OwnersPart(run)
+        self.accounts = Accounts()
+        self.verifier = Verifier()
+        self.leases = leases.Holding(on_busy=self._renew_claim)
+        self.read: dict[Slot, Observed] = {}  # what AWS has, known since this lease was taken
+        self.failed: dict[str, PortalError] = {}
+        self.owed: dict[str, PortalError] = {}
+        self.wrote = run.attempts > 1  # or an earlier attempt may have
+
+    def go(self) -> None:
+        """Do every item, then say how it ended."""
+        if self.run.attempts > INTERRUPTIONS_MAX:
+            self.give_up(INTERRUPTED_TOO_OFTEN)
+            return
+        items = desired.items_for(self.run.role, partial(portal_principals, self.run.role.account.region))
+        self.owners.used.update(arn for item in items if item.step is Step.VERIFY for arn in item.needs)
+        try:
+            for sequence, item in enumerate(items, start=1):
+                if not any(arn in self.failed or arn in self.owed for arn in item.needs):
+                    self._do(sequence, item)
+        finally:
+            self._let_go()
+        self._finish()
+
+    def give_up(self, error: PortalError) -> None:
+        """End the run as failed, with whatever step is still open. Raises `RunAlreadyRunning`."""
+        recording.finish(self.run, RunStatus.FAILED, concerned=self.concerned, error=error)
+        recording.close_open_steps(self.run, error)
+
+    def _do(self, sequence: int, item: desired.Item) -> None:
+        """Do one item. What goes wrong is recorded at its step; only a lost claim ends the attempt at once."""
+        self._renew_claim()
+        step = recording.begin_step(
+            self.run, sequence, step=item.step, resource=item.resource, account_id=item.access.account_id
+        )
+        try:
+            recording.progress(self.run, RunStatus.APPLYING, step.row.title)
+            self._way(item)(step, item)
+        except RunAlreadyRunning:
+            step.interrupted()
+            raise
+        except PortalError as error:
+            self._let_go()
+            if self._is_owners(item, error):
+                self.owed.setdefault(item.resource, error)
+                step.needs_owner(error)
+            else:
+                self.failed.setdefault(item.resource, error)
+                step.failed(error)
+
+    def _way(self, item: desired.Item) -> Callable[[StepRecord, desired.Item], None]:
+        if item.step is Step.VERIFY:
+            return self._verify
+        return self._hand_off if item.access.mode is AccessMode.HANDOFF else self._bring_in_line
+
+    def _is_owners(self, item: desired.Item, error: PortalError) -> bool:
+        """Return whether this is what AWS says until the owner of a handoff account has done their part."""
+        if not isinstance(error, AwsError) or error.retry is Retry.BACKOFF:
+            return False
+        if item.step is Step.VERIFY:
+            return self.owners.concerns(item.needs)
+        # A document that names a role which the owner has yet to create.
+        return isinstance(error, AwsPropagating) and self.owners.is_pending
+
+    # --- one resource ---
+
+    def _bring_in_line(self, step: StepRecord, item: desired.Item) -> None:
+        if self.leases.resource != item.resource:
+            self._let_go()
+        lease = self.leases.of(item.resource)
+        self._patiently(step, item, partial(self._try, step, item, lease))
+        step.done()
+
+    def _try(self, step: StepRecord, item: desired.Item, lease: leases.Lease) -> None:
+        lease.renew()
+        wish = cast(Desired, item.compute())  # only what is to be verified can be none
+        current = self._observed(wish)
+        change, _ = change_for(wish, current)
+        step.planned(change)
+        if change.blocked:
+            refusal = NotOurs if change.is_adoptable else Blocked
+            raise refusal(change.blocked, hint=change.hint)
+        if not change.writes:
+            self.read[slot_of(wish)] = current
+            return
+        lease.renew()
+        self._renew_claim()
+        self.wrote = True  # from here on AWS may have it, whatever it answers
+        step.sent()
+        step.written(apply(change, self.accounts))
+        lease.renew()  # if that took longer than a lease, somebody may have written meanwhile
+        self._read_back(wish)
+
+    def _observed(self, wish: Desired) -> Observed:
+        slot = slot_of(wish)
+        if slot in self.read:
+            return self.read.pop(slot)
+        current = observe(wish, self.accounts)
+        is_trust = isinstance(wish, DesiredDocument) and slot[0] is Place.ROLE and bool(wish.statements)
+        if current is None and is_trust and self.wrote:
+            raise _not_shown_yet(wish, "AWS does not show the role {} yet.")
+        return current
+
+    def _read_back(self, wish: Desired) -> None:
+        current = observe(wish, self.accounts)
+        change, _ = change_for(wish, current)
+        if change.writes or change.blocked:
+            raise _not_shown_yet(wish, "AWS took the change of {}, but does not show it yet.")
+        self.read[slot_of(wish)] = current
+
+    def _hand_off(self, step: StepRecord, item: desired.Item) -> None:
+        self.owners.hand_out(step, cast(Desired, item.compute()))
+
+    def _verify(self, step: StepRecord, item: desired.Item) -> None:
+        self._let_go()
+        self._patiently(step, item, partial(self._prove, step, item))
+
+    def _prove(self, step: StepRecord, item: desired.Item) -> None:
+        wish = item.compute()
+        if not isinstance(wish, DesiredAccess):
+            step.not_wished()
+            return
+        change, _ = change_for(wish, None)
+        step.planned(change)
+        request_id = self.verifier.check(wish)
+        self.owners.proved(item.needs)
+        step.done(request_id)
+
+    def _patiently(self, step: StepRecord, item: desired.Item, call: Callable[[], None]) -> None:
+        """Repeat `call` while AWS may be late, and tell at the step what it waits for."""
+        began, is_check = time.monotonic(), item.step is Step.VERIFY
+
+        def on_wait(error: AwsError, _delay: float) -> None:
+            is_late = self.wrote and not (is_check and self.owners.concerns(item.needs))
+            is_short = is_check and time.monotonic() - began < UNCHANGED_PATIENCE_SECONDS
+            if error.retry is Retry.NEVER and not is_late and not is_short:
+                raise error
+            self._renew_claim()
+            step.waiting(error)
+            recording.progress(self.run, RunStatus.WAITING, f"{step.row.title}: {error.message}")
+
+        # Right after a change AWS may still say no; and a role that is not visible yet is denied like a missing one.
+        also = (AwsNotFound, AwsAccessDenied) if is_check else (AwsNotFound,)
+        patiently(call, until=began + settings.XACCT_PROPAGATION_SECONDS, on_wait=on_wait, also=also)
+
+    def _let_go(self) -> None:
+        self.read.clear()
+        self.leases.let_go()
+
+    # --- the run ---
+
+    def _renew_claim(self) -> None:
+        recording.renew_claim(self.run, _claim_end())
+
+    def _finish(self) -> None:
+        self._renew_claim()
+        is_all_done = self.owners.settle()
+        error = next(iter(self.failed.values()), None)
+        if error is None:
+            status = RunStatus.IN_SYNC if is_all_done and not self.owed else RunStatus.NEEDS_OWNER
+            error = next(iter(self.owed.values()), None)
+            recording.finish(self.run, status, concerned=self.concerned, error=error)
+        elif self._is_worth_waiting(error) and self.run.attempts < ATTEMPTS_MAX:
+            recording.postpone(self.run, error, until=timezone.now() + timedelta(seconds=POSTPONE_SECONDS))
+        else:
+            recording.finish(self.run, RunStatus.FAILED, concerned=self.concerned, error=error)
+
+    @staticmethod
+    def _is_worth_waiting(error: PortalError) -> bool:
+        """Return whether time alone may mend it: AWS is unreachable, throttles or is busy, or others hold the lease."""
+        if isinstance(error, LeaseBusy | LeaseLost):
+            return True
+        # A name that is taken, under another path say, stays taken: somebody has to look.
+        is_busy = isinstance(error, AwsConflict) and error.aws_code != "EntityAlreadyExists"
+        return is_busy or (isinstance(error, AwsError) and error.retry is Retry.BACKOFF)
+
+
+def _not_shown_yet(wish: Desired, message: str) -> AwsPropagating:
+    return AwsPropagating(
+        message.format(wish.resource),
+        hint="AWS has not made it visible everywhere, or somebody changed it at the same moment.",
+        account=wish.access.account_id,
+        arn=wish.resource,
+    )

@@ -1,0 +1,98 @@
+"""What AWS has, for comparing: an account's roles read all at once, a bucket's policy once, and nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from roles.aws import s3
+from roles.aws.inventory import AccountInventory, account_inventory
+from roles.errors import PortalError
+from roles.policies.document import PolicyDocument
+from roles.policies.limits import MANAGED_POLICIES_MAX
+from roles.provisioning.managed import numbers_in
+from roles.provisioning.observed import Accounts, bucket_of
+from roles.provisioning.plan import inline_policy_of, slot_of
+from roles.provisioning.resources import (
+    Desired,
+    DesiredDocument,
+    DesiredPolicies,
+    DesiredProfile,
+    Observed,
+    ObservedPolicies,
+    ObservedProfile,
+    ObservedRole,
+    Place,
+)
+from roles.values.accounts import AccountAccess
+from roles.values.arns import RoleArn, role_arn
+
+T = TypeVar("T")
+
+
+class Snapshot:
+    """What AWS has. What could not be read is remembered as that, and never becomes "there is nothing"."""
+
+    def __init__(self) -> None:
+        self._accounts = Accounts()
+        self._inventories: dict[str, AccountInventory | PortalError] = {}
+        self._policies: dict[str, PolicyDocument | PortalError | None] = {}
+
+    def observe(self, wish: Desired) -> Observed:
+        """Return what AWS has in the place that `wish` is about. Raises a `PortalError` when it cannot be read."""
+        place, resource = slot_of(wish)
+        if place is Place.BUCKET_POLICY and isinstance(wish, DesiredDocument):
+            return self._bucket_policy(wish)
+        inventory = self._inventory(wish.access)
+        if isinstance(wish, DesiredProfile):
+            roles = inventory.profile(wish.role)
+            return None if roles is None else ObservedProfile(roles)
+        if isinstance(wish, DesiredPolicies):
+            return _policies_of(inventory, wish)
+        if place is Place.INLINE_POLICY:
+            return _inline_policy(inventory, *inline_policy_of(resource))
+        return _role(inventory, role_arn(resource))
+
+    def _inventory(self, access: AccountAccess) -> AccountInventory:
+        return once(self._inventories, access.account_id, lambda: account_inventory(self._accounts.session(access)))
+
+    def _bucket_policy(self, wish: DesiredDocument) -> PolicyDocument | None:
+        def read() -> PolicyDocument | None:
+            return s3.get_bucket_policy(self._accounts.session(wish.access), bucket_of(wish), region=wish.region)
+
+        return once(self._policies, wish.resource, read)
+
+
+def _inline_policy(inventory: AccountInventory, role: RoleArn, name: str) -> PolicyDocument | None:
+    found = inventory.role(role)
+    return None if found is None else found.inline_policy(name)
+
+
+def _role(inventory: AccountInventory, role: RoleArn) -> ObservedRole | None:
+    found = inventory.role(role)
+    return None if found is None else ObservedRole(found.trust, found.tags, found.arn)
+
+
+def _policies_of(inventory: AccountInventory, wish: DesiredPolicies) -> ObservedPolicies:
+    """Return what stands in our places. The details of an account have no tags of policies: our path must do."""
+    role = inventory.role(wish.role)
+    attached = numbers_in(wish.role, role.attached if role else ())
+    found = {}
+    for number in range(1, max(len(wish.documents), wish.known, MANAGED_POLICIES_MAX, *attached) + 1):
+        document = inventory.managed_policy(wish.role.managed_policy(number))
+        if document is not None:
+            found[number] = document
+    return ObservedPolicies(found, attached, others=(len(role.attached) if role else 0) - len(attached))
+
+
+def once(known: dict[str, T | PortalError], key: str, read: Callable[[], T]) -> T:
+    """Return what `read` gives, read once for each key; raise again what it raised."""
+    if key not in known:
+        try:
+            known[key] = read()
+        except PortalError as error:
+            known[key] = error
+    found = known[key]
+    if isinstance(found, PortalError):
+        raise found
+    return found
