@@ -1,0 +1,166 @@
+"""What the database says that a user's mappings reach, read with one statement.
+
+It is asked for every request for a token. The statement is written out: the ORM took five times as long to build it
+as the database to answer it (`benchmarks/tokens.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from itertools import groupby
+from typing import Any
+
+from django.db import connection
+from django.db.models import Model
+
+from roles.models import AwsAccount, Bucket, GroupRole, IamRole, User, UserGroup
+
+# What is read of each table, by its name in the statement; the rest of a row is loaded when somebody looks at it.
+_ACCOUNT = ("id", "account_id", "name", "partition", "region")
+_ROLE = ("id", "account_id", "name", "path", "ownership", "attribution")
+_READ: tuple[tuple[str, type[Model], tuple[str, ...]], ...] = (
+    ("mapping", GroupRole, tuple(one.attname for one in GroupRole._meta.concrete_fields)),
+    ("grp", UserGroup, ("id", "name")),
+    ("source", IamRole, _ROLE),
+    ("source_account", AwsAccount, _ACCOUNT),
+    ("target", IamRole, _ROLE),
+    ("target_account", AwsAccount, _ACCOUNT),
+    ("bucket", Bucket, ("id", "account_id", "name", "region", "kms_key_arn")),
+    ("bucket_account", AwsAccount, _ACCOUNT),
+)
+_COLUMNS = ", ".join(f"{alias}.{name}" for alias, _, names in _READ for name in names)
+_STATEMENT = f"""
+SELECT {_COLUMNS}, opened.access, opened.prefix, opened.multipart_cleanup,
+       EXISTS (SELECT 1 FROM roles_grouprole_buckets named WHERE named.grouprole_id = mapping.id),
+       EXISTS (SELECT 1 FROM roles_grouprole_buckets named
+               WHERE named.grouprole_id = mapping.id AND named.bucket_id = opened.bucket_id)
+FROM roles_grouprole mapping
+JOIN roles_usergroup grp ON grp.id = mapping.group_id
+JOIN roles_iamrole source ON source.id = mapping.role_id
+JOIN roles_awsaccount source_account ON source_account.id = source.account_id
+LEFT JOIN roles_assumerolegrant chain ON chain.source_id = source.id AND chain.ended_at IS NULL
+LEFT JOIN roles_iamrole target ON target.id = chain.target_id
+LEFT JOIN roles_awsaccount target_account ON target_account.id = target.account_id
+LEFT JOIN roles_bucketgrant opened ON opened.role_id = target.id AND opened.ended_at IS NULL
+LEFT JOIN roles_bucket bucket ON bucket.id = opened.bucket_id
+LEFT JOIN roles_awsaccount bucket_account ON bucket_account.id = bucket.account_id
+WHERE mapping.started_at <= %s AND (mapping.ended_at IS NULL OR mapping.ended_at > %s)
+  AND EXISTS (SELECT 1 FROM roles_membership member JOIN roles_user person ON person.id = member.user_id
+              WHERE member.group_id = mapping.group_id AND member.user_id = %s AND member.ended_at IS NULL
+                AND person.is_active)
+"""  # noqa: S608  # made of names of columns, nothing that anybody typed
+_ONE = "  AND mapping.id = %s\n"
+_ORDER = "ORDER BY mapping.id, target_account.name, target.name, target.id, opened.id"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A bucket grant of a target role. `is_named`: the mapping names this bucket."""
+
+    bucket: Bucket
+    access: str
+    prefix: str
+    cleans_uploads: bool
+    is_named: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entitlement:
+    """An open mapping of a group that the user is in, and what its targets' grants open.
+
+    `names_buckets` says that the mapping narrows to the buckets it names.
+    """
+
+    mapping: GroupRole
+    names_buckets: bool
+    targets: list[tuple[IamRole, list[Opened]]]
+
+
+def entitlements_of(user: User, now: datetime, *, mapping_id: int | None = None) -> list[Entitlement]:
+    """Return the mappings open at `now` of the groups that `user` is in, oldest first; only one of them if named.
+
+    None if the database says that the user is not active. One query.
+    """
+    moment = connection.ops.adapt_datetimefield_value(now)
+    parameters = [moment, moment, user.pk, *([] if mapping_id is None else [mapping_id])]
+    statement = _STATEMENT + ("" if mapping_id is None else _ONE) + _ORDER
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        rows = cursor.fetchall()
+    return [_entitlement(list(group)) for _, group in groupby(rows, key=lambda row: row[0])]
+
+
+def _entitlement(rows: list[tuple[Any, ...]]) -> Entitlement:
+    """Return what the rows of one mapping say."""
+    known: dict[tuple[type[Model], int], Any] = {}
+    read = [_instances(row, known) for row in rows]
+    first = read[0]
+    mapping: GroupRole = first["mapping"]
+    mapping.group, mapping.role = first["grp"], first["source"]
+    mapping.role.account = first["source_account"]
+    found = Entitlement(mapping, bool(rows[0][-2]), [])
+    opening = [(one, row) for one, row in zip(read, rows, strict=True) if one["bucket"] is not None]
+    for _, group in groupby(opening, key=lambda pair: pair[0]["target"].pk):
+        of_target = list(group)
+        target: IamRole = of_target[0][0]["target"]
+        target.account = of_target[0][0]["target_account"]
+        found.targets.append((target, list(_opened(of_target))))
+    return found
+
+
+def _opened(rows: Iterable[tuple[dict[str, Any], tuple[Any, ...]]]) -> Iterator[Opened]:
+    for one, row in rows:
+        bucket: Bucket = one["bucket"]
+        bucket.account = one["bucket_account"]
+        yield Opened(bucket, row[-5], row[-4], bool(row[-3]), bool(row[-1]))
+
+
+def _instances(row: tuple[Any, ...], known: dict[tuple[type[Model], int], Any]) -> dict[str, Any]:
+    """Return the rows of each table that a row of the answer is made of; None where an outer join found nothing."""
+    found: dict[str, Any] = {}
+    for part in _parts(connection.alias):
+        key = (part.model, row[part.start])
+        if row[part.start] is None:
+            found[part.alias] = None
+            continue
+        if key not in known:
+            values = list(row[part.start : part.start + len(part.names)])
+            for index, convert in part.converters:
+                values[index] = convert(values[index], None, connection)
+            known[key] = part.model.from_db(connection.alias, part.names, values)
+        found[part.alias] = known[key]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One table's columns in a row of the answer, and what makes Python's values of those that need it."""
+
+    alias: str
+    model: type[Model]
+    names: tuple[str, ...]
+    start: int
+    converters: tuple[tuple[int, Any], ...]
+
+
+@cache
+def _parts(_database: str) -> tuple[_Part, ...]:
+    start, found = 0, []
+    for alias, model, names in _READ:
+        converters = tuple(
+            (index, convert) for index, name in enumerate(names) for convert in _converters_of(model, name)
+        )
+        found.append(_Part(alias, model, names, start, converters))
+        start += len(names)
+    return tuple(found)
+
+
+def _converters_of(model: type[Model], name: str) -> list[Any]:
+    field: Any = model._meta.get_field(name)
+    return [
+        *connection.ops.get_db_converters(field.get_col(model._meta.db_table)),
+        *field.get_db_converters(connection),
+    ]

@@ -1,0 +1,197 @@
+"""Credentials as text, in the shape that the asking tool takes. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from datetime import UTC
+
+from roles.errors import TokenUnavailable
+from roles.values.credentials import Credentials
+
+PROFILE_NAME = "xacct"
+_PLAIN = re.compile(r"\A[\x21-\x7e]+\Z")  # what AWS's credentials are made of; nothing that could start a new line
+SPECIAL_IN_CMD = re.compile(r'["%!^]')  # cmd has no way to quote these
+
+
+def environment(credentials: Credentials, region: str) -> str:
+    """Return `export` lines for bash, zsh and other POSIX shells."""
+    return lines_of(f"export {name}={quoted_posix(value)}" for name, value in _variables(credentials, region))
+
+
+def fish(credentials: Credentials, region: str) -> str:
+    """Return `set` lines for fish."""
+    return lines_of(f"set -gx {name} {quoted_fish(value)}" for name, value in _variables(credentials, region))
+
+
+def powershell(credentials: Credentials, region: str) -> str:
+    """Return assignments for PowerShell."""
+    return lines_of(f"$Env:{name} = {quoted_powershell(value)}" for name, value in _variables(credentials, region))
+
+
+def cmd(credentials: Credentials, region: str) -> str:
+    """Return `set` lines for cmd.exe, or a remark if a value holds a character that it cannot quote."""
+    variables = _variables(credentials, region)
+    if any(SPECIAL_IN_CMD.search(value) for _, value in variables):
+        return "rem These credentials cannot be written safely for cmd; use PowerShell.\n"
+    return lines_of(f'set "{name}={value}"' for name, value in variables)
+
+
+def aws_profile(credentials: Credentials, region: str) -> str:
+    """Return a section for `~/.aws/credentials`, named `PROFILE_NAME`."""
+    key_id, secret, token, place = (plain(value) for value in _values(credentials, region))
+    return lines_of(
+        (
+            f"[{PROFILE_NAME}]",
+            f"aws_access_key_id = {key_id}",
+            f"aws_secret_access_key = {secret}",
+            f"aws_session_token = {token}",
+            f"region = {place}",
+        )
+    )
+
+
+def boto3(credentials: Credentials, region: str) -> str:
+    """Return Python that makes a boto3 session. Literals of Python are made by `repr`."""
+    key_id, secret, token, place = (plain(value) for value in _values(credentials, region))
+    return lines_of(
+        (
+            "import boto3",
+            "",
+            "session = boto3.Session(",
+            f"    aws_access_key_id={key_id!r},",
+            f"    aws_secret_access_key={secret!r},",
+            f"    aws_session_token={token!r},",
+            f"    region_name={place!r},",
+            ")",
+            's3 = session.client("s3")',
+        )
+    )
+
+
+def spark(credentials: Credentials, region: str) -> str:
+    """Return lines for `spark-defaults.conf`. Hadoop's S3A takes a token of a fixed life from its own provider."""
+    key_id, secret, token, place = (plain(value) for value in _values(credentials, region))
+    settings = (
+        ("aws.credentials.provider", "org.apache.hadoop.fs.s3a.TemporaryAWSCredentialsProvider"),
+        ("access.key", key_id),
+        ("secret.key", secret),
+        ("session.token", token),
+        ("endpoint.region", place),
+    )
+    return lines_of(f"spark.hadoop.fs.s3a.{name} {value}" for name, value in settings)
+
+
+def duckdb(credentials: Credentials, region: str) -> str:
+    """Return a statement for DuckDB, whose secrets last as long as its process does."""
+    key_id, secret, token, place = (_sql(plain(value)) for value in _values(credentials, region))
+    return lines_of(
+        (
+            "INSTALL httpfs;",
+            "LOAD httpfs;",
+            f"CREATE OR REPLACE SECRET {PROFILE_NAME} (",
+            "    TYPE s3,",
+            f"    KEY_ID {key_id},",
+            f"    SECRET {secret},",
+            f"    SESSION_TOKEN {token},",
+            f"    REGION {place}",
+            ");",
+        )
+    )
+
+
+def rclone(credentials: Credentials, region: str) -> str:
+    """Return a section for `rclone.conf`, named `PROFILE_NAME`."""
+    key_id, secret, token, place = (plain(value) for value in _values(credentials, region))
+    return lines_of(
+        (
+            f"[{PROFILE_NAME}]",
+            "type = s3",
+            "provider = AWS",
+            "env_auth = false",
+            f"access_key_id = {key_id}",
+            f"secret_access_key = {secret}",
+            f"session_token = {token}",
+            f"region = {place}",
+            "no_check_bucket = true",
+        )
+    )
+
+
+def credential_process(credentials: Credentials, _region: str) -> str:
+    """Return what a program named as `credential_process` prints (AWS SDKs: "Process credential provider").
+
+    `Expiration` is ISO 8601 in UTC. The format has no place for a region.
+    """
+    answer = {
+        "Version": 1,
+        "AccessKeyId": credentials.access_key_id,
+        "SecretAccessKey": credentials.secret_access_key,
+        "SessionToken": credentials.session_token,
+        "Expiration": _expiration(credentials),
+    }
+    return json.dumps(answer, indent=2) + "\n"
+
+
+def container_credentials(credentials: Credentials) -> dict[str, str]:
+    """Return what AWS SDKs expect from `AWS_CONTAINER_CREDENTIALS_FULL_URI`: it is `Token` here."""
+    return {
+        "AccessKeyId": credentials.access_key_id,
+        "SecretAccessKey": credentials.secret_access_key,
+        "Token": credentials.session_token,
+        "Expiration": _expiration(credentials),
+    }
+
+
+def _expiration(credentials: Credentials) -> str:
+    return credentials.expires_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _values(credentials: Credentials, region: str) -> tuple[str, str, str, str]:
+    return credentials.access_key_id, credentials.secret_access_key, credentials.session_token, region
+
+
+def _variables(credentials: Credentials, region: str) -> tuple[tuple[str, str], ...]:
+    """Return the environment variables. The CLI reads `AWS_DEFAULT_REGION`, most SDKs `AWS_REGION`."""
+    key_id, secret, token, place = (plain(value) for value in _values(credentials, region))
+    return (
+        ("AWS_ACCESS_KEY_ID", key_id),
+        ("AWS_SECRET_ACCESS_KEY", secret),
+        ("AWS_SESSION_TOKEN", token),
+        ("AWS_REGION", place),
+        ("AWS_DEFAULT_REGION", place),
+    )
+
+
+def plain(value: str) -> str:
+    """Return `value` if no tool can take a part of it for a line of its own, else raise `TokenUnavailable`."""
+    if not _PLAIN.match(value):
+        raise TokenUnavailable(
+            "The credentials hold a character that cannot be pasted safely.", hint="Tell a portal admin."
+        )
+    return value
+
+
+def quoted_posix(value: str) -> str:
+    """Return `value` as one word of a POSIX shell."""
+    return "'" + value.replace("'", "'\\''") + "'"
+
+
+def quoted_fish(value: str) -> str:
+    """Return `value` as one word of fish."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _sql(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def quoted_powershell(value: str) -> str:
+    """Return `value` as a literal of PowerShell."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def lines_of(lines: Iterable[str]) -> str:
+    """Return the lines as one text, each ended."""
+    return "".join(f"{line}\n" for line in lines)

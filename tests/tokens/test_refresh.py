@@ -1,0 +1,128 @@
+"""The next token is fetched in advance: by one request, while the others go on with the one they have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+
+from roles.errors import AwsAccessDenied, AwsThrottled, CacheDown, SessionEnded
+from roles.models import GroupRole, IssuedToken
+from roles.models.choices import Outcome
+from roles.tokens import cache, issuing
+from roles.tokens.broker import Token
+from roles.tokens.cache import CachedToken
+from tests import factories
+from tests.tokens.conftest import FakeSts, ask, cache_settings, in_sync, last, signed_in
+
+NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
+EARLY, DUE, LATE = timedelta(minutes=34), timedelta(minutes=36), timedelta(minutes=41)
+
+
+class Day:
+    """A day on which Bob works, with a clock to turn."""
+
+    def __init__(self, clock: Any, rows: factories.Procedure, mapping: GroupRole) -> None:
+        self.clock, self.rows, self.mapping = clock, rows, mapping
+        self.session = signed_in(rows.bob).session
+
+    def ask(self) -> Token:
+        return ask(self.rows.bob, self.mapping, self.session)
+
+
+@pytest.fixture
+def day(settings: Any, db: None) -> Iterator[Day]:
+    settings.CACHES = cache_settings("locmem")
+    with time_machine.travel(NOON, tick=False) as clock:
+        rows = factories.Procedure()
+        yield Day(clock, rows, in_sync(rows))
+
+
+def test_a_token_with_time_left_stays(day: Day, aws_sts: FakeSts) -> None:
+    first = day.ask()
+    day.clock.shift(EARLY)
+    assert day.ask() == first
+    assert len(aws_sts.assumed("MyRoleB")) == 1
+
+
+def test_when_it_is_due_the_one_who_asks_gets_the_next_and_so_do_all_after(day: Day, aws_sts: FakeSts) -> None:
+    first = day.ask()
+    day.clock.shift(DUE)
+    second = day.ask()
+    assert second.credentials.expires_at - timezone.now() == timedelta(hours=1)
+    assert {day.ask().credentials.access_key_id for _ in range(5)} == {second.credentials.access_key_id}
+    assert len(aws_sts.assumed("MyRoleB")) == 2
+    assert last("token.issued").details["replaces"] == [first.credentials.access_key_id]
+    replaced, current = IssuedToken.objects.order_by("pk")
+    assert replaced.evicted_at is not None and current.evicted_at is None
+
+
+def test_while_one_request_fetches_it_the_others_do_not_wait(day: Day, aws_sts: FakeSts) -> None:
+    first = day.ask()
+    day.clock.shift(DUE)
+    others: list[Token] = []
+    aws_sts.while_b_is_asked = lambda: others.append(day.ask())
+    assert day.ask() != first
+    assert others == [first]
+    assert len(aws_sts.assumed("MyRoleB")) == 2
+
+
+def test_what_another_request_has_just_fetched_is_taken(
+    day: Day, aws_sts: FakeSts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = day.ask()
+    day.clock.shift(DUE)
+    new = day.ask()
+    found: list[CachedToken] = [CachedToken(old.credentials, "bob", attributed=True)]
+    real = cache.get
+    monkeypatch.setattr(cache, "get", lambda key: found.pop() if found else real(key))
+    assert day.ask() == new
+    assert len(aws_sts.assumed("MyRoleB")) == 2
+
+
+def test_when_aws_refuses_the_old_one_goes_on_and_admins_see_why(day: Day, aws_sts: FakeSts) -> None:
+    first = day.ask()
+    day.clock.shift(DUE)
+    aws_sts.failures = [AwsThrottled("x", aws_code="Throttling")]
+    assert day.ask() == first
+    event = last("token.refused")
+    assert (event.outcome, event.details["aws_code"]) == (Outcome.FAILED, "Throttling")
+    asked = len(aws_sts.requests)
+    assert day.ask() == first
+    assert len(aws_sts.requests) == asked  # not every request tries again
+    day.clock.shift(timedelta(seconds=cache.LOCK_SECONDS + 1))
+    assert day.ask() != first
+
+
+def test_in_its_last_minutes_a_refusal_is_a_refusal(day: Day, aws_sts: FakeSts) -> None:
+    first = day.ask()
+    aws_sts.denied.add(first.target)
+    day.clock.shift(LATE)
+    with pytest.raises(AwsAccessDenied):
+        day.ask()
+
+
+def test_a_session_that_ends_while_the_next_is_fetched_gets_neither(day: Day, aws_sts: FakeSts) -> None:
+    day.ask()
+    day.clock.shift(DUE)
+    aws_sts.while_b_is_asked = lambda: Session.objects.all().delete()
+    with pytest.raises(SessionEnded):
+        day.ask()
+    assert not IssuedToken.objects.cached().exists()
+
+
+def test_a_lock_that_cannot_be_freed_does_not_lose_the_next_token(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = day.ask()
+    day.clock.shift(DUE)
+
+    def stuck(_lock: Any) -> None:
+        raise CacheDown("The cache went away.")
+
+    monkeypatch.setattr(cache.CacheLock, "release", stuck)
+    assert day.ask() != first
+    assert issuing.uncached.take()
