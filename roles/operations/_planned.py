@@ -1,0 +1,31 @@
+"""The transaction of an operation that alters AWS: what is done in it must be what its actor has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import transaction
+
+from roles.errors import StalePlan
+from roles.models import ProvisioningRun
+from roles.provisioning import desired, outbox
+
+
+@contextmanager
+def planned(expected_plan: str) -> Iterator[None]:
+    """Run the `with` block in one transaction; raise `StalePlan` at its end unless it does what was planned.
+
+    `expected_plan` is the digest of the plan that the actor saw, over all source roles for which runs are queued;
+    empty when none was looked at.
+    """
+    with transaction.atomic(), outbox.gathered() as runs:
+        yield
+        if not expected_plan:
+            return
+        sources = sorted({run.role for run in runs}, key=lambda role: role.pk)
+        if desired.digest_for(*sources) != expected_plan:
+            raise StalePlan("What is to be done changed since you looked.", hint="Read the new plan and confirm again.")
+        for run in runs:
+            run.plan_digest = desired.digest_for(run.role)
+            ProvisioningRun.objects.filter(pk=run.pk).update(plan_digest=run.plan_digest)

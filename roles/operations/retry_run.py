@@ -1,0 +1,50 @@
+"""Try again what a run could not do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+
+from roles.errors import Conflict
+from roles.history.recorder import record
+from roles.models import ProvisioningRun
+from roles.models.choices import RunStatus
+from roles.operations._rows import locked, locked_roles
+from roles.permissions import Rule, require
+from roles.provisioning import outbox
+
+RETRIABLE = (RunStatus.FAILED, RunStatus.NEEDS_OWNER)
+
+
+def retry_run(*, actor: Any, run: ProvisioningRun) -> ProvisioningRun:
+    """Queue a new run for the same role and mapping and return it; the old one stays what it was.
+
+    The new run does what the database wishes then; no plan was confirmed for it. If a newer run of the role is on its
+    way already, that one is returned. Raises `NotPermitted`, `NotFound`, and `Conflict` for a run that did not fail.
+    """
+    require(actor, Rule.RETRY_RUNS, run)
+    with transaction.atomic():
+        (role,) = locked_roles(run.role)
+        row = locked(ProvisioningRun, run.pk)
+        if row.status not in RETRIABLE:
+            raise Conflict(
+                f"Run {row.pk} is '{row.get_status_display()}', so there is nothing to retry.",
+                hint="Only a run that failed or needs the owner can be retried.",
+            )
+        underway = ProvisioningRun.objects.unfinished().filter(role=role, pk__gt=row.pk).order_by("-pk").first()
+        if underway is not None:
+            return underway
+        mapping = row.mapping
+        new = outbox.queue_run(actor=actor, role=role, trigger="run.retried", mapping=mapping)
+        record(
+            "run.retried",
+            actor=actor,
+            subject=row,
+            group=mapping.group.name if mapping else "",
+            account_id=role.account.account_id,
+            resource=str(role.arn),
+            before={"run": row.pk, "status": row.status},
+            after={"run": new.pk, "status": new.status},
+        )
+    return new
