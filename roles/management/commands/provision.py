@@ -1,0 +1,150 @@
+"""`manage.py provision --group NAME | --all [--plan] [--json]`: bring AWS in line now, or show what that would do."""
+
+from __future__ import annotations
+
+import json
+import time
+from argparse import ArgumentParser
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+from django.db.models import Q
+
+from roles import context
+from roles.errors import PortalError
+from roles.history.queries import steps_of
+from roles.management.steps import StepLine, diffs, table
+from roles.models import GroupRole, IamRole, ProvisioningRun, UserGroup
+from roles.models.choices import MappingState, RunStatus
+from roles.provisioning import outbox, preview, runner
+
+ACTOR = context.SystemActor("command:provision")
+PLANNED = "planned"
+FAILED, BAD_INPUT = 1, 2
+POLL_SECONDS = 1.0
+GROUPS_NAMED = 10
+
+# What all roles together are: the worst that any of them is.
+_FROM_BEST_TO_WORST = (RunStatus.IN_SYNC.value, PLANNED, RunStatus.NEEDS_OWNER.value, RunStatus.FAILED.value)
+
+
+@dataclass
+class Result:
+    """What came out of it, over all roles."""
+
+    status: str = RunStatus.IN_SYNC.value
+    runs: list[int] = field(default_factory=list)
+    steps: list[StepLine] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def add(self, status: str, steps: list[StepLine], error: str = "") -> None:
+        """Take in one role."""
+        self.status = max(self.status, status, key=_FROM_BEST_TO_WORST.index)
+        self.steps += steps
+        self.errors += [error] if error else []
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object that `--json` prints. `run` is the only run, or the last."""
+        answer: dict[str, Any] = {"run": self.runs[-1] if self.runs else None, "status": self.status}
+        if len(self.runs) > 1:
+            answer["runs"] = self.runs
+        return {**answer, "steps": [step.as_json() for step in self.steps]}
+
+
+class Command(BaseCommand):
+    """Provision the roles of one group, or of all."""
+
+    help = "Bring AWS in line with the database for mapped roles. Ends with 0 in sync, 1 a step failed, 2 bad input."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take what to provision and how to show it."""
+        which = parser.add_mutually_exclusive_group(required=True)
+        which.add_argument("--group", metavar="NAME", help="the roles mapped to this user group")
+        which.add_argument("--all", action="store_true", help="every mapped role")
+        parser.add_argument("--plan", action="store_true", help="read AWS, show what would change, change nothing")
+        parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Plan or provision role after role, then show all of it."""
+        group = _group(options["group"]) if options["group"] is not None else None
+        result = Result()
+        with context.use(context.RequestContext()):
+            for role, mapping in _roles(group):
+                if options["plan"]:
+                    _plan(role, result)
+                else:
+                    _provision(role, mapping, result)
+        self._show(result, as_json=options["json"])
+        if result.status in (RunStatus.FAILED, RunStatus.NEEDS_OWNER):
+            raise CommandError("\n".join(result.errors) or f"Status: {result.status}.", returncode=FAILED)
+
+    def _show(self, result: Result, *, as_json: bool) -> None:
+        if as_json:
+            self.stdout.write(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
+            return
+        lines = [*table(result.steps), *diffs(result.steps), ""] if result.steps else ["No role is mapped."]
+        for line in lines:
+            self.stdout.write(line)
+        runs = f" (run {', '.join(map(str, result.runs))})" if result.runs else ""
+        self.stdout.write(f"Status: {result.status}{runs}")
+
+
+def _group(name: str) -> UserGroup:
+    found = UserGroup.objects.filter(name=name).first()
+    if found is None:
+        names = list(UserGroup.objects.order_by("name").values_list("name", flat=True))
+        allowed = get_close_matches(name, names, n=GROUPS_NAMED, cutoff=0.5) or names[:GROUPS_NAMED]
+        more = f" Allowed: {', '.join(allowed)}." if allowed else " There is none yet; import_config makes them."
+        raise CommandError(f"There is no user group '{name}'.{more}", returncode=BAD_INPUT)
+    return found
+
+
+def _roles(group: UserGroup | None) -> list[tuple[IamRole, GroupRole | None]]:
+    """Return the roles to provision: those mapped, and those whose removal is unfinished.
+
+    With each comes the mapping to show its run under; none when all groups are concerned.
+    """
+    in_force = GroupRole.objects.in_force().values("pk")
+    mappings = GroupRole.objects.filter(Q(pk__in=in_force) | Q(state=MappingState.REMOVING))
+    if group is not None:
+        mappings = mappings.filter(group=group)
+    found: dict[IamRole, GroupRole | None] = {}
+    for mapping in mappings.select_related("role__account").order_by("role__account__name", "role__name", "pk"):
+        found[mapping.role] = mapping if group is not None else None
+    return list(found.items())
+
+
+def _plan(role: IamRole, result: Result) -> None:
+    try:
+        plan = preview.plan_now(role)
+    except PortalError as error:
+        result.add(RunStatus.FAILED.value, [], f"{role}: {error}")
+        return
+    steps = [StepLine.planned(change) for change in plan.changes]
+    blocked = [f"{role}: {change.blocked} {change.hint}".strip() for change in plan.changes if change.blocked]
+    status = PLANNED if plan.writes else RunStatus.IN_SYNC.value
+    result.add(RunStatus.FAILED.value if blocked else status, steps, "\n".join(blocked))
+
+
+def _provision(role: IamRole, mapping: GroupRole | None, result: Result) -> None:
+    with transaction.atomic():
+        queued = outbox.queue_run(actor=ACTOR, role=role, trigger="command.provision", mapping=mapping)
+    run = _reconciled(queued.pk)
+    result.runs.append(run.pk)
+    error = f"{role}: {run.error} {run.hint}".strip() if run.error else ""
+    if run.status == RunStatus.NEEDS_OWNER and not error:
+        error = f"{role}: an account's owner has to apply the documents above; then provision again to check."
+    result.add(run.status, [StepLine.recorded(row) for row in steps_of(run)], error)
+
+
+def _reconciled(run_id: int) -> ProvisioningRun:
+    """Reconcile here, or wait for the worker that was quicker, until the run has ended: its attempts are bounded."""
+    while True:
+        runner.reconcile(run_id)
+        run = ProvisioningRun.objects.get(pk=run_id)
+        if run.is_final:
+            return run
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,65 @@
+"""The plan of a whole configuration file, as text and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from roles.errors import AwsError
+from roles.management.steps import StepLine, diffs, table
+from roles.models.choices import RunStatus
+from roles.operations.apply_config import ConfigReport
+from roles.provisioning.preview import Rehearsal
+
+PLANNED = "planned"
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlan:
+    """What importing would do: to the database, to people, to AWS.
+
+    `digest` is that of the plan; `errors` say what is blocked, or why AWS cannot be read. The names in the JSON are
+    what other programs read: they stay as they are.
+    """
+
+    status: str
+    digest: str
+    report: ConfigReport
+    said: tuple[str, ...]
+    steps: tuple[StepLine, ...]
+    errors: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, rehearsal: Rehearsal[ConfigReport]) -> FilePlan:
+        """Return the plan of a rehearsed import against AWS as it is now."""
+        base = (rehearsal.digest, rehearsal.result, rehearsal.said)
+        try:
+            plan = rehearsal.plan()
+        except AwsError as error:
+            return cls(RunStatus.FAILED.value, *base, (), (str(error),))
+        steps = tuple(StepLine.planned(change) for change in plan.changes)
+        blocked = tuple(f"{change.blocked} {change.hint}".strip() for change in plan.changes if change.blocked)
+        status = PLANNED if plan.writes else RunStatus.IN_SYNC.value
+        return cls(RunStatus.FAILED.value if blocked else status, *base, steps, blocked)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object that `--json` prints."""
+        return {
+            "status": self.status,
+            "digest": self.digest,
+            "changes": list(self.report.changes),
+            "notes": list(self.report.notes),
+            "people": list(self.said),
+            "steps": [step.as_json() for step in self.steps],
+        }
+
+    def as_text(self) -> str:
+        """Return what people read."""
+        lines = [*self.report.changes, *self.report.notes]
+        if not self.report.changes:
+            lines.append("Nothing to change in the portal.")
+        if self.said:
+            lines += ["", *self.said]
+        if self.steps:
+            lines += ["", *table(self.steps), *diffs(self.steps)]
+        return "\n".join([*lines, "", f"Status: {self.status}", "Plan: nothing was changed."])
