@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
+from django.apps import apps
 from django.core.cache import cache
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations import RunPython
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from pytest_django.plugin import blocking_manager_key
 
 from roles.models import User
 from tests import factories
+
+# How long something takes is measured in benchmarks/; a busy machine must not fail a test of what is right.
+hypothesis_settings.register_profile("portal", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("portal")
 
 
 def pytest_configure() -> None:
@@ -17,6 +29,21 @@ def pytest_configure() -> None:
     has_services = os.environ.get("TEST_DATABASE_URL") and os.environ.get("TEST_REDIS_URL")
     if os.environ.get("CI") and not has_services and os.environ.get("XACCT_TEST_EMBEDDED") != "1":
         raise pytest.UsageError("CI must set TEST_DATABASE_URL and TEST_REDIS_URL (or XACCT_TEST_EMBEDDED=1).")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Put back what migrations entered: the database is emptied after a test that other threads or processes see."""
+    yield
+    mark = item.get_closest_marker("django_db")
+    is_marked = mark is not None and bool(mark.kwargs.get("transaction"))
+    if is_marked or {"live_server", "transactional_db"} & set(getattr(item, "fixturenames", ())):
+        with item.config.stash[blocking_manager_key].unblock():
+            steps = MigrationLoader(None, ignore_no_migrations=True).disk_migrations
+            for _, migration in sorted(step for step in steps.items() if step[0][0] == "roles"):
+                for operation in migration.operations:
+                    if isinstance(operation, RunPython):
+                        operation.code(apps, SimpleNamespace(connection=connection))
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,11 @@ import os
 
 from celery import Celery
 
+from xacct_portal import folder_broker
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "xacct_portal.settings")
 
+folder_broker.use()
 app = Celery("xacct_portal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -14,6 +14,7 @@ import environ
 from csp.constants import NONCE
 from django.core.exceptions import ImproperlyConfigured
 
+from xacct_portal.cache_config import cache_config
 from xacct_portal.log_config import logging_config
 from xacct_portal.unfold import UNFOLD  # noqa: F401
 
@@ -47,9 +48,9 @@ AUTH_USER_MODEL = "roles.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
-    "django.contrib.admin",
+    "xacct_portal.admin_config.PortalAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -66,6 +67,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "roles.middleware.CompressPagesMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -109,7 +111,7 @@ else:
     DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=60)
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
-CACHES = {"default": env.cache("CACHE_URL", default="dbcache://xacct_cache")}
+CACHES = {"default": cache_config(env.cache("CACHE_URL", default="dbcache://xacct_cache"))}
 
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="filesystem://")
 if CELERY_BROKER_URL.startswith("filesystem://"):
@@ -135,6 +137,9 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "resend-runs": {"task": "roles.resend_runs", "schedule": env.float("XACCT_RESEND_SECONDS", default=30.0)},
     "expire-mappings": {"task": "roles.expire_mappings", "schedule": 60.0},
+    "lift-cut-offs": {"task": "roles.lift_cut_offs", "schedule": 60.0},
+    "scan-drift": {"task": "roles.scan_drift", "schedule": env.float("XACCT_DRIFT_SECONDS", default=3600.0)},
+    "recheck-owners": {"task": "roles.recheck_owners", "schedule": env.float("XACCT_RECHECK_SECONDS", default=300.0)},
     "clear-sessions": {"task": "roles.clear_sessions", "schedule": 3600.0},
 }
 
@@ -150,7 +155,9 @@ AXES_FAILURE_LIMIT = env.int("XACCT_LOGIN_FAILURE_LIMIT", default=10)
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_LOCKOUT_TEMPLATE = "errors/locked_out.html"
+AXES_USERNAME_CALLABLE = "xacct_portal.sign_in.name_tried"
 AXES_VERBOSE = False
+AXES_ENABLE_ADMIN = False  # sign-in failures are in the history
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
@@ -171,6 +178,9 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
 if env.bool("XACCT_BEHIND_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    MIDDLEWARE.insert(0, "roles.middleware.VisitorAddressMiddleware")
+# Logs and the count of wrong passwords take the address that the history has, never what a visitor's header says.
+IPWARE_META_PRECEDENCE_ORDER = ("REMOTE_ADDR",)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
 # Unfold's Alpine.js evaluates expressions in attributes, which needs 'unsafe-eval'; no inline or foreign script runs:
 # docs/security-model.md says what that leaves open.
