@@ -1,0 +1,127 @@
+"""The worker is killed at every AWS call of a run over three accounts, and the next one brings it to the same end.
+
+Real: the processes and their SIGKILL, the database (a file, or PostgreSQL), the strict AWS over HTTP with signatures.
+Not waited for: the end of the dead worker's claim and leases, which is moved into the past; `test_worker_killed` waits.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from roles.aws.sandbox import SandboxServer
+from roles.models import AuditEvent, GroupRole, ProvisioningRun, ProvisioningStep, ResourceLease
+from roles.models.choices import MappingState, RunStatus, StepStatus
+from tests import factories
+from tests.sandbox.conftest import portal_settings, reset_sandbox
+from tests.sandbox.proxy import Proxy
+from tests.services.worker import Server, serving
+from tests.strict_aws.estate import Estate, Rows
+from tests.strict_aws.http_front import HttpFront, over_sandbox
+
+pytestmark = [pytest.mark.services, pytest.mark.sandbox, pytest.mark.django_db(transaction=True)]
+
+OWNERS = {"222222222222": "example-data", "333333333333": "other-data"}
+KILLED = -signal.SIGKILL
+
+
+class Stage:
+    """AWS, the database and a worker, all of which can be put back to where they were."""
+
+    def __init__(self, front: HttpFront, proxy: Proxy, server: Server, credentials_file: Path) -> None:
+        self.front, self.proxy, self.server, self.credentials_file = front, proxy, server, credentials_file
+        self.estate = Estate(front.endpoint_url, OWNERS)
+        self.rows = Rows(OWNERS)
+        self.mapping: GroupRole = factories.GroupRoleFactory(role=self.rows.source("MyRoleA", *self.rows.targets))
+
+    def put_back(self) -> None:
+        """Empty AWS, and forget that there ever was a run."""
+        reset_sandbox(SandboxServer(self.front.port))
+        self.estate.build(self.credentials_file)
+        ProvisioningStep.objects.all().delete()
+        ProvisioningRun.objects.all().delete()
+        GroupRole.objects.update(ended_at=None, state=MappingState.QUEUED, provisioned_at=None)
+        self.mapping.refresh_from_db()
+
+    def run(self) -> ProvisioningRun:
+        found: ProvisioningRun = factories.ProvisioningRunFactory(role=self.mapping.role, mapping=self.mapping)
+        return found
+
+    def work(self, run: ProvisioningRun, *, kill_at: int = 0) -> int:
+        """Let a worker have the run and return how it ended; `kill_at`: as AWS has done that call of it."""
+        self.proxy.log.clear()
+        known, worker = threading.Event(), 0
+
+        def strike(count: int) -> None:
+            if count == kill_at:
+                assert known.wait(10)
+                os.kill(worker, signal.SIGKILL)
+
+        self.proxy.before_answer = strike
+        worker = self.server.begin(run.pk)
+        known.set()
+        return self.server.end()
+
+    def restart(self, run: ProvisioningRun) -> int:
+        past = timezone.now() - timedelta(seconds=1)
+        ProvisioningRun.objects.filter(pk=run.pk).update(claimed_until=past)
+        ResourceLease.objects.update(expires_at=past)
+        return self.work(run)
+
+
+@pytest.fixture
+def stage(sandbox_server: SandboxServer, database_url: str, tmp_path: Path) -> Iterator[Stage]:
+    """Three accounts on the strict AWS, and a server of workers that reach it through a proxy."""
+    credentials = tmp_path / "credentials"
+    with HttpFront(over_sandbox(sandbox_server.port)) as front, Proxy(front.port) as proxy:
+        environment = {
+            **portal_settings(proxy.endpoint_url),
+            "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
+            "DJANGO_SETTINGS_MODULE": "xacct_portal.settings",
+            "DATABASE_URL": database_url,
+            "XACCT_PROPAGATION_SECONDS": "20",
+        }
+        with serving(environment, tmp_path / "workers.log") as server:
+            yield Stage(front, proxy, server, credentials)
+
+
+def assert_truthful(run: ProvisioningRun, undisturbed: list[str]) -> None:
+    """The history says once that it is done, what was changed, which step was interrupted, and leaves none open."""
+    run.refresh_from_db()
+    assert (run.status, run.attempts, run.error) == (RunStatus.IN_SYNC, 2, "")
+    interrupted = list(run.steps.exclude(status=StepStatus.DONE))
+    assert [(step.attempt, step.error_code) for step in interrupted] in ([], [(1, "run.interrupted")])
+    events = AuditEvent.objects.filter(subject_type="provisioningrun", subject_id=str(run.pk))
+    assert [event.code for event in events] == ["run.succeeded"]
+    assert events[0].details["changed"] == undisturbed
+
+
+def changed_by(run: ProvisioningRun) -> list[str]:
+    found: list[str] = AuditEvent.objects.get(code="run.succeeded", subject_id=str(run.pk)).details["changed"]
+    return found
+
+
+def test_a_worker_killed_at_any_call_is_followed_by_one_that_ends_where_it_would_have(stage: Stage) -> None:
+    stage.put_back()
+    run = stage.run()
+    assert stage.work(run) == 0
+    calls, writes = stage.proxy.log.names, stage.proxy.log.writes
+    wished, changed = stage.estate.state(), changed_by(run)
+    assert calls.count("CreateRole") == 3 and calls.count("PutBucketPolicy") == 2
+    for number in range(1, len(calls) + 1):
+        stage.put_back()
+        run = stage.run()
+        assert stage.work(run, kill_at=number) == KILLED
+        assert stage.proxy.log.names == calls[:number]
+        done = stage.proxy.log.writes
+        assert stage.restart(run) == 0
+        assert (number, stage.estate.state()) == (number, wished)
+        assert sorted(done + stage.proxy.log.writes) == sorted(writes)  # nothing was written twice
+        assert_truthful(run, changed)
