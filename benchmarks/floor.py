@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
+from roles.tokens.cache import cache
 from xacct_portal import urls as portal
 
 FLOOR_KEY = "benchmark-floor"

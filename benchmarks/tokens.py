@@ -133,7 +133,6 @@ def _prepare(port: int) -> list[Case]:
     import django  # noqa: PLC0415  # the environment comes first
 
     django.setup()
-    from django.core.cache import cache  # noqa: PLC0415
     from django.core.management import call_command  # noqa: PLC0415
     from django.test import Client  # noqa: PLC0415
     from django.urls import reverse  # noqa: PLC0415
@@ -142,6 +141,7 @@ def _prepare(port: int) -> list[Case]:
     from benchmarks.floor import FLOOR_KEY, VALUE_BYTES, cipher  # noqa: PLC0415
     from roles.models.choices import MappingState  # noqa: PLC0415
     from roles.tokens import bearers  # noqa: PLC0415
+    from roles.tokens.cache import cache  # noqa: PLC0415
     from tests.factories import Procedure  # noqa: PLC0415
 
     call_command("migrate", verbosity=0)
@@ -197,7 +197,7 @@ def _post(port: int, path: str, browser: Any) -> bytes:
 
 
 def _forget() -> None:
-    from django.core.cache import cache  # noqa: PLC0415
+    from roles.tokens.cache import cache  # noqa: PLC0415
 
     cache.clear()
 

@@ -76,7 +76,7 @@ def check_shared_cache(**_kwargs: Any) -> list[CheckMessage]:
 
     SQLite and the filesystem broker are not warned of: all processes of one host share them, and they are the default.
     """
-    backend: str = settings.CACHES["default"]["BACKEND"]
+    backend: str = settings.CACHES["shared"]["BACKEND"]
     if backend.rpartition(".")[2] not in _CACHES_OF_ONE_PROCESS:
         return []
     return [

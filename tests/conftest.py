@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import pytest
 from django.apps import apps
-from django.core.cache import cache
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import RunPython
@@ -17,6 +16,7 @@ from hypothesis import settings as hypothesis_settings
 from pytest_django.plugin import blocking_manager_key
 
 from roles.models import User
+from roles.tokens.cache import cache
 from tests import factories
 
 # How long something takes is measured in benchmarks/; a busy machine must not fail a test of what is right.

@@ -6,12 +6,13 @@ import pickle
 
 import environ
 import pytest
+from django.core.cache import cache as default_cache
 
-from xacct_portal.cache_config import TextSerializer, cache_config
+from xacct_portal.cache_config import TextSerializer, caches_config
 
 
 def config_of(url: str) -> dict[str, object]:
-    options: dict[str, object] = cache_config(environ.Env.cache_url_config(url))["OPTIONS"]
+    options: dict[str, object] = caches_config(environ.Env.cache_url_config(url))["shared"]["OPTIONS"]
     return options
 
 
@@ -41,3 +42,9 @@ def test_nothing_from_redis_is_unpickled() -> None:
 @pytest.mark.parametrize("value", ["gAAAA-text", "ä", 1])
 def test_text_comes_back_as_it_was_and_numbers_as_text(value: str | int) -> None:
     assert TextSerializer().loads(TextSerializer().dumps(value)) == str(value)
+
+
+def test_what_libraries_cache_is_not_kept() -> None:
+    """Unfold would keep a person's search results for five minutes, and Redis takes text only."""
+    default_cache.set("results", [object()])
+    assert default_cache.get("results") is None

@@ -69,13 +69,13 @@ def test_two_identities_or_the_hosts_own_are_fine(settings: Any, provisioning: s
 
 
 def test_cache_of_one_process_is_warned_of(settings: Any) -> None:
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    settings.CACHES = {"shared": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     assert [found.id for found in checks.check_shared_cache()] == ["roles.W002"]
 
 
 @pytest.mark.parametrize("backend", ["db.DatabaseCache", "redis.RedisCache"])
 def test_cache_that_all_processes_share_is_fine(settings: Any, backend: str) -> None:
-    settings.CACHES = {"default": {"BACKEND": f"django.core.cache.backends.{backend}"}}
+    settings.CACHES = {"shared": {"BACKEND": f"django.core.cache.backends.{backend}"}}
     assert checks.check_shared_cache() == []
 
 

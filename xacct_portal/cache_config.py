@@ -1,4 +1,8 @@
-"""What the cache needs beyond its address: room for every session, short waits, and no code from outside."""
+"""The caches: one that all processes share for tokens and locks, and none for libraries.
+
+A library that caches what it likes for as long as it likes (Unfold keeps a person's search results for five minutes)
+would show people what they may not see any more, and would bring pickles into Redis.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,12 @@ class TextSerializer:
         return stored.decode()
 
 
-def cache_config(from_url: dict[str, Any]) -> dict[str, Any]:
+def caches_config(from_url: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return `CACHES`: under `shared` the cache of that URL, and by default, for what libraries do, none."""
+    return {"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}, "shared": _shared(from_url)}
+
+
+def _shared(from_url: dict[str, Any]) -> dict[str, Any]:
     """Return a cache's settings with our options; those in its URL win."""
     ours: dict[str, Any] = {"MAX_ENTRIES": EMBEDDED_MAX_ENTRIES}
     if from_url["BACKEND"].endswith(".RedisCache"):

@@ -14,7 +14,7 @@ import environ
 from csp.constants import NONCE
 from django.core.exceptions import ImproperlyConfigured
 
-from xacct_portal.cache_config import cache_config
+from xacct_portal.cache_config import caches_config
 from xacct_portal.log_config import logging_config
 from xacct_portal.unfold import UNFOLD  # noqa: F401
 
@@ -111,7 +111,7 @@ else:
     DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=60)
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
-CACHES = {"default": cache_config(env.cache("CACHE_URL", default="dbcache://xacct_cache"))}
+CACHES = caches_config(env.cache("CACHE_URL", default="dbcache://xacct_cache"))
 
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="filesystem://")
 if CELERY_BROKER_URL.startswith("filesystem://"):

@@ -19,9 +19,10 @@ from typing import Any
 import redis
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
-from django.core.cache import cache
+from django.core.cache import caches
 from django.db import DatabaseError
 from django.utils import timezone
+from django.utils.connection import ConnectionProxy
 from django.utils.crypto import salted_hmac
 from django.views.decorators.debug import sensitive_variables
 
@@ -37,6 +38,8 @@ REFRESH_MINUTES = timedelta(minutes=25)
 LOCK_SECONDS = 20  # an AssumeRole pair takes less than one; a holder that died delays others no longer than this
 
 _SALT = "roles.tokens.cache"
+# What all processes share. Django's default cache keeps nothing here: libraries use it as they like.
+cache = ConnectionProxy(caches, "shared")
 _NAMESPACE_BYTES = 24
 _BACKEND_FAILURES = (redis.RedisError, DatabaseError, OSError)
 _UNREADABLE = (

@@ -27,7 +27,7 @@ from roles.operations.unmap_role import unmap_role
 from roles.tokens import bearers, broker
 from tests import factories
 from tests.api.conftest import AGENT, Tool, set_up
-from tests.tokens.conftest import SECRET_MARK, FakeSts, signed_in
+from tests.tokens.conftest import SECRET_MARK, FakeSts, cache_settings, signed_in
 
 
 def is_refused(response: Any, *, status: int = 401) -> bool:
@@ -301,7 +301,8 @@ def test_a_stranger_who_tries_many_is_recorded_once(tool: Tool) -> None:
     assert "xacct_" not in str(denied.details)
 
 
-def test_a_program_that_loops_after_its_access_ended_is_recorded_once(tool: Tool) -> None:
+def test_a_program_that_loops_after_its_access_ended_is_recorded_once(tool: Tool, settings: Any) -> None:
+    settings.CACHES = cache_settings("locmem")  # Redis expires by its own clock
     Membership.objects.update(ended_at=timezone.now())
     for _ in range(5):
         assert is_refused(tool.ask(), status=404)

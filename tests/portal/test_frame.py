@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.db import DatabaseError, connection
 from django.test import Client, RequestFactory
 from django.urls import reverse
@@ -15,6 +14,7 @@ from django.utils import timezone
 from roles.middleware import zone_of
 from roles.models import AuditEvent, GroupRole, User
 from roles.portal.views import errors, my_access
+from roles.tokens.cache import cache
 from tests.factories import PASSWORD
 from tests.portal.conftest import signed_in
 

@@ -63,20 +63,24 @@ def aws(
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials_file))
     for name, value in portal_settings(proxy.endpoint_url).items():
         setattr(settings, name, value)
-    sessions.forget_sessions()
+    forget_identities()
     proxy.log.clear()
     yield proxy.log
     proxy.release()
-    sessions.forget_sessions()
+    forget_identities()
 
 
 @pytest.fixture
-def world(aws: CallLog, sandbox_server: sandbox.SandboxServer, procedure: factories.Procedure) -> Iterator[World]:
+def world(aws: CallLog, sandbox_server: sandbox.SandboxServer, procedure: factories.Procedure) -> World:
     """The procedure's world, provisioned."""
-    sts.caller_arn.cache_clear()
     made = World(sandbox_server.endpoint_url, procedure)
     made.provision()
-    yield made
+    return made
+
+
+def forget_identities() -> None:
+    """Let the portal ask again who it is: another test's sandbox, or fake, may have told it something else."""
+    sessions.forget_sessions()
     sts.caller_arn.cache_clear()
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import redis
 from django.conf import settings as portal_settings
-from django.core.cache import cache as backend
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.core.signals import got_request_exception
@@ -28,6 +27,7 @@ from roles.policies import builders
 from roles.portal.views import credentials as credentials_view
 from roles.provisioning import outbox
 from roles.tokens import cache
+from roles.tokens.cache import cache as backend
 from roles.values.credentials import Credentials
 from tests import factories
 from tests.sandbox.proxy import CallLog
@@ -85,7 +85,6 @@ def day(
     settings.CACHES = cache_settings(request.param)
     call_command("createcachetable", verbosity=0)
     backend.clear()
-    sts.caller_arn.cache_clear()
     world = World(sandbox_server.endpoint_url, procedure)
     world.provision()
     made, real = Day(world), sts.assume_role
@@ -99,7 +98,6 @@ def day(
     yield made
     got_request_exception.disconnect(made.report)
     backend.clear()
-    sts.caller_arn.cache_clear()
 
 
 def live(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +142,7 @@ def in_database() -> str:
 
 def in_cache() -> str:
     """Return what lies in the cache, as whoever reads its memory sees it."""
-    location = portal_settings.CACHES["default"]["LOCATION"]
+    location = portal_settings.CACHES["shared"]["LOCATION"]
     if location.startswith("redis:"):
         return in_redis(location)
     if hasattr(backend, "_cache"):

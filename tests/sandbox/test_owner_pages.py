@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from roles import tasks
-from roles.aws import sandbox, sts
+from roles.aws import sandbox
 from roles.aws.sandbox_documents import BUCKET_ACCOUNT
 from roles.models import GroupRole, ProvisioningRun, User
 from roles.models.choices import RunStatus
@@ -30,8 +30,7 @@ pytestmark = [pytest.mark.sandbox, pytest.mark.django_db]
 
 @pytest.fixture
 def owner(aws: CallLog, sandbox_server: sandbox.SandboxServer, tmp_path: Path) -> Owner:
-    """The owner of Account B, in an empty directory. The portal's identity is asked anew."""
-    sts.caller_arn.cache_clear()
+    """The owner of Account B, in an empty directory."""
     directory = tmp_path / "owner"
     directory.mkdir()
     return Owner(sandbox_server, directory)

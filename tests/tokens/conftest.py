@@ -23,7 +23,7 @@ from roles.tokens import broker, issuing, role_chain
 from roles.tokens.broker import Token
 from roles.values.credentials import Credentials
 from tests import factories
-from xacct_portal.cache_config import cache_config
+from xacct_portal.cache_config import caches_config
 
 SECRET_MARK = "SECRET-OF-THE-FAKE"
 REDIS_URL = os.environ.get("TEST_REDIS_URL", "")
@@ -39,7 +39,7 @@ def cache_settings(backend: str) -> dict[str, Any]:
         "down": ("redis.RedisCache", "redis://127.0.0.1:1/0"),
     }
     name, location = known[backend]
-    return {"default": cache_config({"BACKEND": f"django.core.cache.backends.{name}", "LOCATION": location})}
+    return caches_config({"BACKEND": f"django.core.cache.backends.{name}", "LOCATION": location})
 
 
 @dataclass

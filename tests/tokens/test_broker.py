@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.core.cache import cache as backend
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -14,6 +13,7 @@ from roles.errors import (
 )
 from roles.models import GroupRole, IamRole, IssuedToken, User
 from roles.tokens import cache, revocation
+from roles.tokens.cache import cache as backend
 from tests import factories
 from tests.tokens.conftest import SECRET_MARK, FakeSts, ask, cache_settings, last, signed_in
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
-from django.core.cache import cache as backend
 from django.utils import timezone
 
 from roles.errors import (
@@ -24,6 +23,7 @@ from roles.errors import (
 from roles.models import AuditEvent, BucketGrant, GroupRole, IssuedToken, Membership, User
 from roles.models.choices import MappingState, Outcome
 from roles.tokens import broker, cache, role_chain
+from roles.tokens.cache import cache as backend
 from tests import factories
 from tests.tokens.conftest import FakeSts, ask, in_sync, last, signed_in
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import time_machine
 from cryptography.fernet import Fernet
-from django.core.cache import cache as backend
 
 from roles.errors import TokenUnavailable
 from roles.tokens import cache
 from roles.tokens.cache import CachedToken
+from roles.tokens.cache import cache as backend
 from roles.values.credentials import Credentials
 from tests.tokens.conftest import SECRET_MARK, cache_settings
 from xacct_portal.cache_config import TextSerializer

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import SESSION_KEY
-from django.core.cache import cache as backend
 from django.test import Client
 from django.urls import reverse
 
@@ -20,6 +19,7 @@ from roles.errors import AwsThrottled, CacheDown, NotFound, SessionEnded
 from roles.models import AuditEvent, GroupRole, IssuedToken, Membership, User
 from roles.models.choices import Outcome
 from roles.tokens import cache, issuing
+from roles.tokens.cache import cache as backend
 from tests import factories
 from tests.tokens.conftest import SECRET_MARK, FakeSts, ask, cache_settings, last, signed_in
 from xacct_portal import cache_config
@@ -37,11 +37,9 @@ def silent(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(cache_config, "ANSWER_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
-        settings.CACHES = {
-            "default": cache_config.cache_config(
-                {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": address}
-            )
-        }
+        settings.CACHES = cache_config.caches_config(
+            {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": address}
+        )
         yield
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session
-from django.core.cache import cache as backend
 from django.core.management import call_command
 from django.db import transaction
 from django.urls import reverse
@@ -24,6 +23,7 @@ from roles.operations.remove_member import remove_member
 from roles.operations.unmap_role import unmap_role
 from roles.tokens import broker, cache, revocation
 from roles.tokens.broker import Token
+from roles.tokens.cache import cache as backend
 from tests import factories
 from tests.tokens.conftest import FakeSts, cache_settings, signed_in
 

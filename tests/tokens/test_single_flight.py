@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.cache import cache as backend
 
 from roles.errors import TokenUnavailable
 from roles.tokens import cache, single_flight
+from roles.tokens.cache import cache as backend
 from roles.tokens.single_flight import one_at_a_time
 from tests.tokens.conftest import REDIS_URL, cache_settings
 
