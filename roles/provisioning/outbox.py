@@ -57,8 +57,7 @@ def queue_run(*, actor: Any, role: IamRole, trigger: str, mapping: GroupRole | N
         state = MappingState.QUEUED if mapping.is_open else MappingState.REMOVING
         GroupRole.objects.filter(pk=mapping.pk).update(state=state)
 
-    for gathering in _gatherings.get():
-        gathering.append(run)
+    note(run)
 
     def send_it() -> None:
         send(run.pk)
@@ -66,6 +65,12 @@ def queue_run(*, actor: Any, role: IamRole, trigger: str, mapping: GroupRole | N
     # The run is committed by then: whatever goes wrong with the message must not look like a failed save.
     transaction.on_commit(send_it, robust=True)
     return run
+
+
+def note(run: ProvisioningRun) -> None:
+    """Let whoever gathers runs know of one that is queued already and does what is asked for."""
+    for gathering in _gatherings.get():
+        gathering.append(run)
 
 
 def send(run_id: int) -> bool:
