@@ -71,7 +71,7 @@ def recent_runs(*, group: UserGroup | None = None, role: IamRole | None = None) 
 
 def newest_run(mapping: GroupRole) -> ProvisioningRun | None:
     """Return the newest run that concerns a mapping: of its role, since the mapping began."""
-    return recent_runs(role=mapping.role).filter(queued_at__gte=mapping.started_at).first()
+    return recent_runs(role=mapping.role).reconciling().filter(queued_at__gte=mapping.started_at).first()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,9 @@ SANDBOX_ANYWHERE = (
     "iam:CreateInstanceProfile",
     "iam:GetInstanceProfile",
     "iam:AddRoleToInstanceProfile",
+    "iam:RemoveRoleFromInstanceProfile",
+    "iam:DeleteInstanceProfile",
+    "iam:DeleteRole",
     "iam:CreatePolicy",
     "iam:AttachRolePolicy",
     "iam:DetachRolePolicy",
@@ -67,7 +70,8 @@ def sandbox_only_policy() -> dict[str, Any]:
     """Return what the provisioning identity needs besides, in the sandbox alone.
 
     MiniStack 1.5 asks for calls on instance profiles and CreatePolicy with the resource `*`, or with the role's ARN,
-    where AWS asks with the profile's or the policy's ARN; and it does not know the condition key `iam:PolicyARN`.
+    where AWS asks with the profile's or the policy's ARN; and it does not know the condition keys `iam:PolicyARN` and
+    `iam:ResourceTag`.
     """
     return document(_allow([*SANDBOX_ANYWHERE], ["*"], sid="SandboxAnywhere"))
 

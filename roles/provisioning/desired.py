@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 from django.db.models import Q
 
@@ -28,9 +29,8 @@ from roles.models import (
     GroupRole,
     IamRole,
     ProvisioningRun,
-    ProvisioningStep,
 )
-from roles.models.choices import RoleOwnership, RunStatus, StepStatus
+from roles.models.choices import RoleOwnership, RunStatus
 from roles.policies.builders import (
     bucket_statements,
     pass_role_statements,
@@ -41,17 +41,20 @@ from roles.policies.cut_off import Cut, cut_off_statements
 from roles.policies.document import Statement
 from roles.policies.ownership import BUCKET_SIDS, CUT_OFF_SIDS, PASS_ROLE_SIDS, TRUST_SIDS
 from roles.provisioning import own_policies
-from roles.provisioning.plan import digest_of
+from roles.provisioning.plan import digest_of, title_for
 from roles.provisioning.reach import in_use, role_of, sources_in_use
 from roles.provisioning.resources import (
+    Change,
     Desired,
     DesiredAccess,
+    DesiredAsBefore,
     DesiredDocument,
     DesiredProfile,
     DesiredRole,
     Step,
     cut_off_of,
 )
+from roles.provisioning.seen import named_by_its_own_run, seen_in_aws
 from roles.values.accounts import AccountAccess
 from roles.values.arns import AccessLevel, RoleArn
 
@@ -59,6 +62,7 @@ __all__ = [
     "CLEANED_AFTER",
     "Item",
     "Principals",
+    "asks_who_the_portal_is",
     "cut_off_item",
     "digest_for",
     "in_use",
@@ -69,9 +73,9 @@ __all__ = [
     "with_principals",
 ]
 
+W = TypeVar("W", bound=Desired)
 # Who the portal is in AWS, as principals for the trust of a source role; asked only when a trust is computed.
 Principals = Callable[[], tuple[str, ...]]
-_ROLE_STEPS = (int(Step.SOURCE_ROLE.value), int(Step.TARGET_ROLE.value))
 # A grant's end is stamped before its transaction commits, and by another machine's clock than the run's start: a run
 # that began after the stamp may not have seen it. Looking back further costs reads, never a wrong write.
 CLEANED_AFTER = timedelta(hours=1)
@@ -83,6 +87,7 @@ class Item:
 
     It returns None when the thing to verify is not wished any more. `needs` are the ARNs that must be in order before:
     an item is skipped when one of them failed. Where nothing is given, but only taken out, nothing is needed.
+    `check` raises a `PortalError` when what would be written may not be.
     """
 
     step: Step
@@ -90,6 +95,12 @@ class Item:
     access: AccountAccess
     compute: Callable[[], Desired | None]
     needs: tuple[str, ...] = ()
+    check: Callable[[Change], None] = lambda _change: None
+
+    @property
+    def title(self) -> str:
+        """What its step is about, before anything is computed."""
+        return title_for(self.step, self.resource)
 
 
 def digest_for(*roles: IamRole) -> str:
@@ -111,12 +122,26 @@ def wishes_for(role: IamRole, principals: Principals, *, beside: Collection[int]
 
 def with_principals(wishes: Iterable[Desired], principals: Principals) -> tuple[Desired, ...]:
     """Return wishes that were computed without knowing who the portal is, now that it can be asked."""
-    return tuple(
-        replace(wish, trust=_source_trust(wish.role, wish.wanted, principals))
-        if isinstance(wish, DesiredRole) and wish.trust is not None
-        else wish
-        for wish in wishes
-    )
+    return tuple(_with_principals(wish, principals) for wish in wishes)
+
+
+def asks_who_the_portal_is(wish: Desired) -> bool:
+    """Return whether the portal itself is part of what is wished for: AWS knows who that is."""
+    if isinstance(wish, DesiredAsBefore):
+        return any(map(asks_who_the_portal_is, wish.wished))
+    return isinstance(wish, DesiredRole) and wish.trust is not None and wish.wanted
+
+
+def _with_principals(wish: Desired, principals: Principals) -> Desired:
+    if isinstance(wish, DesiredAsBefore):
+        return replace(wish, wished=tuple(_with_trust(one, principals) for one in wish.wished))
+    return _with_trust(wish, principals)
+
+
+def _with_trust(wish: W, principals: Principals) -> W:
+    if isinstance(wish, DesiredRole) and wish.trust is not None:
+        return replace(wish, trust=_source_trust(wish.role, wish.wanted, principals))
+    return wish
 
 
 def items_for(role: IamRole, principals: Principals, *, beside: Collection[int] = ()) -> tuple[Item, ...]:
@@ -187,7 +212,7 @@ def _spilled_items(role: IamRole, needs: tuple[str, ...]) -> list[Item]:
 
 def _last_in_sync(role: IamRole) -> datetime | None:
     """Return the moment before which every end of a grant is out of AWS already; None when no run was ever in sync."""
-    runs = ProvisioningRun.objects.filter(role=role, status=RunStatus.IN_SYNC, started_at__isnull=False)
+    runs = ProvisioningRun.objects.reconciling().filter(role=role, status=RunStatus.IN_SYNC, started_at__isnull=False)
     began = runs.order_by("-id").values_list("started_at", flat=True).first()
     return None if began is None else began - CLEANED_AFTER
 
@@ -236,31 +261,6 @@ def _buckets(targets: Iterable[IamRole], *, since: datetime | None) -> list[tupl
     return [(bucket, tuple(dict.fromkeys(holders))) for bucket, holders in found.items()]
 
 
-def _seen_in_aws(roles: Iterable[IamRole]) -> set[str]:
-    """Return the ARNs of those roles that a step has created or found. A step about no role leaves no document."""
-    steps = ProvisioningStep.objects.filter(
-        resource__in=[str(role.arn) for role in roles],
-        step__in=_ROLE_STEPS,
-        status=StepStatus.DONE,
-        after__isnull=False,
-    )
-    return set(steps.values_list("resource", flat=True).distinct())
-
-
-def _named_by_its_own_run(sources: Iterable[IamRole], target: IamRole) -> set[int]:
-    """Return the source roles that `target` trusts since a run of their own: AWS took their name, so they exist.
-
-    That is how a source role in an account that the portal cannot read is known before its access was proved.
-    """
-    steps = ProvisioningStep.objects.filter(
-        run__role__in=list(sources),
-        step=int(Step.TARGET_TRUST.value),
-        resource=str(target.arn),
-        status=StepStatus.DONE,
-    )
-    return set(steps.values_list("run__role", flat=True).distinct())
-
-
 def _source_role(role_id: int, principals: Principals) -> DesiredRole:
     role = role_of(role_id)
     wanted = in_use(role)
@@ -301,7 +301,7 @@ def _target_role(role_id: int) -> DesiredRole:
 def _trust(target_id: int, own: frozenset[int]) -> DesiredDocument:
     target = role_of(target_id)
     sources = sources_in_use(target)
-    seen, taken = _seen_in_aws(sources), own | _named_by_its_own_run(sources, target)
+    seen, taken = seen_in_aws(sources), own | named_by_its_own_run(sources, target)
     named = [one.arn for one in sources if one.pk in taken or str(one.arn) in seen]
     statements = trust_statements(named, attribution=target.attribution)
     return DesiredDocument(Step.TARGET_TRUST, target.account.access(), str(target.arn), TRUST_SIDS, statements)
@@ -326,7 +326,7 @@ def _bucket_policy(bucket_id: int, sources: frozenset[int]) -> DesiredDocument:
         .select_related("role__account")
         .order_by("started_at", "id")
     )
-    seen = _seen_in_aws(grant.role for grant in grants)
+    seen = seen_in_aws(grant.role for grant in grants)
     statements = [
         statement
         for grant in grants

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from roles import context
 from roles.errors import AwsError
-from roles.models import AuditEvent, CutOff, IamRole, User
+from roles.models import AuditEvent, CutOff, IamRole, ProvisioningRun, User
 from roles.policies.builders import (
     assume_statements,
     bucket_statements,
@@ -24,7 +24,7 @@ from roles.policies.builders import (
 from roles.policies.document import PolicyDocument, Statement
 from roles.policies.gains import gains_and_losses
 from roles.policies.ownership import TRUST_SIDS, merged_trust
-from roles.provisioning import access, desired, outbox
+from roles.provisioning import access, desired, orders, outbox
 from roles.provisioning.observed import Accounts, observe, observe_all, portal_principals
 from roles.provisioning.plan import Slot, change_for, digest_of, own_part, plan_of, slot_of
 from roles.provisioning.resources import (
@@ -32,7 +32,7 @@ from roles.provisioning.resources import (
     Change,
     Desired,
     DesiredAccess,
-    DesiredRole,
+    DesiredNoRole,
     Observed,
     Plan,
     Step,
@@ -79,7 +79,7 @@ class Rehearsal(Generic[T]):
         when none of the accounts can be read the error is raised.
         """
         wishes, accounts = self.wishes, Accounts()
-        if any(isinstance(wish, DesiredRole) and wish.trust is not None and wish.wanted for wish in wishes):
+        if any(map(desired.asks_who_the_portal_is, wishes)):
             found = portal_principals(_region(wishes))
             wishes = desired.with_principals(wishes, lambda: found)
         changes = (
@@ -137,15 +137,20 @@ def rehearse(change: Callable[[], T]) -> Rehearsal[T]:
     with transaction.atomic():
         with context.rehearsal() as here, outbox.gathered() as runs:
             result = change()
-        sources = sorted({run.role for run in runs}, key=lambda role: role.pk)
-        ids = [role.pk for role in sources]
-        wishes = _merged(desired.wishes_for(role, tuple, beside=ids) for role in sources)
-        digest = desired.digest_for(*sources)
+        ids = sorted({run.role_id for run in runs})
+        wishes = _merged(orders.wishes_of(run, tuple, beside=ids) for run in _one_each(runs))
+        digest = orders.digest_for(runs)
         people = access.people_of(_concerned(ids, here.request_id), since=began)
         after = access.access_of(people)
         transaction.set_rollback(True)
     said = gains_and_losses(access.named(people, access.access_of(people)), access.named(people, after))
     return Rehearsal(result, wishes, digest, said)
+
+
+def _one_each(runs: Iterable[ProvisioningRun]) -> list[ProvisioningRun]:
+    """Return one of the runs that do the same: bring AWS in line for the same source role. Each order is its own."""
+    found = {(run.role_id, run.purpose, run.puts_back_id): run for run in runs}
+    return [found[key] for key in sorted(found, key=lambda key: key[0])]
 
 
 def _concerned(roles: list[int], request_id: str) -> access.Concerned:
@@ -161,6 +166,8 @@ def _concerned(roles: list[int], request_id: str) -> access.Concerned:
 def _merged(each: Iterable[tuple[Desired, ...]]) -> tuple[Desired, ...]:
     """Return the wishes of several runs in the procedure's order, what they share once."""
     found = {digest_of((wish,)): wish for wishes in each for wish in wishes}
+    if any(isinstance(wish, DesiredNoRole) for wish in found.values()):
+        return tuple(found.values())  # what hangs on a role goes before it
     return tuple(sorted(found.values(), key=lambda wish: int(wish.step.value)))
 
 
@@ -189,8 +196,8 @@ def _partial_changes(wishes: tuple[Desired, ...], accounts: Accounts) -> tuple[C
 
 
 def _region(wishes: tuple[Desired, ...]) -> str:
-    """Return the region of the first source role's account, in whose partition the portal is."""
-    return next(wish.access.region for wish in wishes if wish.step is Step.SOURCE_ROLE)
+    """Return the region of the first source role's account, in whose partition the portal is; there must be one."""
+    return next(wish.access.region for wish in wishes if desired.asks_who_the_portal_is(wish))
 
 
 def documents_if_connected(

@@ -14,9 +14,16 @@ from roles import context
 from roles.errors import AwsError, PortalError, RunAlreadyRunning
 from roles.history.recorder import record
 from roles.models import AwsAccount, GroupRole, IamRole, ProvisioningRun, ProvisioningStep
-from roles.models.choices import FINAL_RUN_STATUSES, MappingState, Outcome, RunStatus, StepAction, StepStatus
+from roles.models.choices import (
+    FINAL_RUN_STATUSES,
+    MappingState,
+    Outcome,
+    RunPurpose,
+    RunStatus,
+    StepAction,
+    StepStatus,
+)
 from roles.models.groups import GroupRoleQuerySet
-from roles.provisioning.plan import title_for
 from roles.provisioning.resources import Change, Step
 from roles.values.accounts import AccessMode
 
@@ -111,7 +118,9 @@ class StepRecord:
         self.row.save()
 
 
-def begin_step(run: ProvisioningRun, sequence: int, *, step: Step, resource: str, account_id: str) -> StepRecord:
+def begin_step(
+    run: ProvisioningRun, sequence: int, *, step: Step, resource: str, account_id: str, title: str
+) -> StepRecord:
     """Add the row of a step that begins now. `resource` is an ARN."""
     row = ProvisioningStep.objects.create(
         run=run,
@@ -120,7 +129,7 @@ def begin_step(run: ProvisioningRun, sequence: int, *, step: Step, resource: str
         step=int(step.value),
         account_id=account_id,
         resource=resource,
-        title=title_for(step, resource)[:_TITLE_MAX],
+        title=title[:_TITLE_MAX],
         action=StepAction.NONE,
         status=StepStatus.APPLYING,
     )
@@ -157,7 +166,9 @@ class Concerned:
 
 
 def concerned_by(run: ProvisioningRun) -> Concerned:
-    """Return the mappings of the run's role as they are now."""
+    """Return the mappings of the run's role as they are now; an order is about none."""
+    if run.purpose != RunPurpose.RECONCILE:
+        return Concerned((), ())
     ended = GroupRole.objects.filter(role=run.role_id, ended_at__isnull=False, state=MappingState.REMOVING)
     in_force = GroupRole.objects.in_force().filter(role=run.role_id)
     return Concerned(
@@ -233,9 +244,14 @@ def _write(run: ProvisioningRun, **fields: Any) -> None:
 
 
 def _open_mappings(run: ProvisioningRun) -> GroupRoleQuerySet:
-    """Return the role's mappings in force; none when a newer run has ended, as they say what the newest one says."""
-    newer = ProvisioningRun.objects.filter(role=run.role_id, pk__gt=run.pk, status__in=FINAL_RUN_STATUSES)
-    return GroupRole.objects.none() if newer.exists() else GroupRole.objects.in_force().filter(role=run.role_id)
+    """Return the role's mappings in force; none when a newer run has ended, as they say what the newest one says.
+
+    None either for an order: whether a mapping's access is there is not its business.
+    """
+    newer = ProvisioningRun.objects.reconciling().filter(role=run.role_id, pk__gt=run.pk, status__in=FINAL_RUN_STATUSES)
+    if run.purpose != RunPurpose.RECONCILE or newer.exists():
+        return GroupRole.objects.none()
+    return GroupRole.objects.in_force().filter(role=run.role_id)
 
 
 def _record_end(run: ProvisioningRun, status: RunStatus) -> None:
