@@ -112,7 +112,8 @@ def _step_of(role: IamRole) -> Step:
 def _was_made_here(profile: str) -> bool:
     """Return whether the newest thing that a run did to the existence of this instance profile was to make it."""
     about = ProvisioningStep.objects.filter(resource=profile)
-    newest = about.filter(action__in=(StepAction.CREATE, StepAction.DELETE)).order_by("-pk").first()
+    gone = Q(action=StepAction.DELETE, status=StepStatus.DONE)
+    newest = about.filter(Q(action=StepAction.CREATE) | gone).order_by("-pk").first()
     if newest is None or newest.action != StepAction.CREATE:
         return False
     # A worker that was killed after the call did not hear of it; the next one of the same run found it there.
