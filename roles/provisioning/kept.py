@@ -39,9 +39,10 @@ def check_put_back(step: ProvisioningStep) -> None:
         raise Conflict(f"This cannot be put back. {why}", hint="The history keeps the document, to be looked at.")
 
 
-def can_be_put_back(step: ProvisioningStep) -> bool:
-    """Return whether the document that the step's run replaced can be put back. Asks the database where it must."""
-    return not _why_not(step)
+def is_offered(step: ProvisioningStep, run: ProvisioningRun) -> bool:
+    """Return whether to offer it for a step of `run`, as far as the rows themselves show: asks the database nothing."""
+    is_new_role = _place_of(step) is Place.ROLE and step.before is None
+    return not (run.purpose == RunPurpose.DELETE_ROLE or is_new_role or _why_never(step))
 
 
 def document_before(step: ProvisioningStep) -> PolicyDocument | None:
@@ -72,13 +73,17 @@ def _as_seen(run: ProvisioningRun, change: Change) -> None:
 
 
 def _why_not(step: ProvisioningStep) -> str:
+    return _why_never(step) or _why_not_now(step)
+
+
+def _why_never(step: ProvisioningStep) -> str:
     if step.action not in _WRITES:
         return "The step changed nothing."
     if is_cut_off(step.resource):
         return "Cutting off begins, and is lifted, on pages of its own."
     if _place_of(step) is Place.NONE:
         return "Only trust policies, roles' own inline policies and bucket policies can be."
-    return _why_not_now(step)
+    return ""
 
 
 def _why_not_now(step: ProvisioningStep) -> str:
