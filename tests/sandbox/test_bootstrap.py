@@ -96,7 +96,8 @@ def owner(aws: CallLog, sandbox_server: sandbox.SandboxServer, tmp_path: Path) -
     directory = tmp_path / "owner"
     directory.mkdir()
     found = Owner(sandbox_server, directory)
-    found.iam.delete_role_policy(RoleName=PROVISIONER_ROLE, PolicyName=PROVISIONER_ROLE)
+    for policy in (PROVISIONER_ROLE, "sandbox-only"):
+        found.iam.delete_role_policy(RoleName=PROVISIONER_ROLE, PolicyName=policy)
     found.iam.delete_role(RoleName=PROVISIONER_ROLE)
     found.s3.delete_bucket_policy(Bucket=BUCKET)
     return found
