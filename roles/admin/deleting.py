@@ -54,6 +54,7 @@ def view(model_admin: PortalModelAdmin, request: HttpRequest, role: IamRole) -> 
         ],
         type_name=role.name,
         needs_plan=True,
+        hides_said=True,
         button=f"Delete {role.name}",
         back=change_url(role),
     )

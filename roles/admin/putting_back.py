@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
+from roles.admin import queries
 from roles.admin.base import PortalModelAdmin
 from roles.models import ProvisioningRun, ProvisioningStep
 from roles.operations.put_back_document import put_back_document
@@ -20,6 +21,7 @@ _EXACTLY = [
     "what they took away comes back. The plan names both.",
 ]
 _ALWAYS = [
+    "What people can do in AWS changes as the plan says, whatever the portal shows them as theirs.",
     "The run reads AWS again first. If anything in the document differs from this plan then, it writes nothing.",
     "The database keeps its wish. Where that differs, drift shows it at once, and the next run of a source role that "
     "reaches the document brings the wish back.",
@@ -60,7 +62,9 @@ def view(model_admin: PortalModelAdmin, request: HttpRequest, step: Provisioning
         agree=AGREES if exactly else "",
         agree_name="agrees",
         needs_plan=True,
-        hides_people=True,
+        # The database says nothing new of anybody: what changes is in the plan, for those who come this way.
+        hides_said=True,
+        people=queries.people_reaching([step.run.role_id]),
         button="Put it back",
         back=reverse("run", args=[step.run_id]),
     )

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import Max, Q
 
@@ -74,11 +74,13 @@ def items_for(role_id: int) -> tuple[Item, ...]:
         return Item(step, resource, access, partial(_if_unused, role_id, compute), needs)
 
     look = partial(DesiredNoRole, step, access, role.arn, looks_only=True)
-    inline = partial(DesiredDocument, Step.ASSUME_POLICY, access, arn, SID_PREFIX, ())
+    heading = f"Delete the portal's policy of {role.name}"
+    inline = partial(DesiredDocument, Step.ASSUME_POLICY, access, arn, SID_PREFIX, (), heading=heading)
+    cut_off = partial(_no_cut_off, role_id, cut_off_item(role).compute)
     hanging = [
         item(Step.ASSUME_POLICY, role.arn.managed_policies, partial(_no_policies, role_id), arn),
         item(Step.ASSUME_POLICY, arn, inline, arn),
-        replace(cut_off_item(role), needs=(arn,)),
+        item(Step.TARGET_TRUST, cut_off_of(arn), cut_off, arn),
     ]
     if ProvisioningStep.objects.filter(resource=role.arn.instance_profile).exists():
         profile = partial(DesiredNoProfile, access, role.arn, _was_made_here(role.arn.instance_profile))
@@ -99,7 +101,15 @@ def _if_unused(role_id: int, compute: Callable[[], Desired]) -> Desired:
 
 
 def _no_policies(role_id: int) -> Desired:
-    return replace(own_policies.managed_policies(role_id), documents=())
+    wish = own_policies.managed_policies(role_id)
+    return replace(wish, documents=(), heading=f"Delete the portal's managed policies of {wish.role.name}")
+
+
+def _no_cut_off(role_id: int, compute: Callable[[], Desired | None]) -> Desired:
+    """Return the wish for the policy that cuts off: nothing, as `uses_of` refuses while a cut-off is in force."""
+    wish = cast(DesiredDocument, compute())
+    heading = f"Delete the policy that cut off credentials of {role_of(role_id).name}"
+    return replace(wish, heading=heading)
 
 
 def _step_of(role: IamRole) -> Step:

@@ -176,7 +176,8 @@ def _part_change(wish: DesiredDocument, current: Observed) -> tuple[Change, Obse
 
 def title_of(wish: Desired) -> str:
     """Return what a step is about, as its heading."""
-    return title_for(wish.step, wish.resource)
+    own = wish.heading if isinstance(wish, DesiredDocument | DesiredPolicies) else ""
+    return own or title_for(wish.step, wish.resource)
 
 
 def title_for(step: Step, resource: str) -> str:

@@ -132,7 +132,7 @@ class DesiredDocument:
 
     `statements` are all of ours that must be there; every other statement whose Sid begins with `owned` goes, all
     others stay. `resource` is the ARN of the role or bucket that carries the document, or `cut_off_of` a role.
-    `region` is the bucket's.
+    `region` is the bucket's, `heading` what its step is about if not what the procedure says.
     """
 
     step: Step
@@ -141,19 +141,22 @@ class DesiredDocument:
     owned: str
     statements: tuple[Statement, ...]
     region: str = ""
+    heading: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredPolicies:
     """Steps 2 and 6: the customer managed policies of ours on a role, for what its inline policy has no room for.
 
-    The n-th document is the policy `role.managed_policy(n)`. `known` is how many there may be from earlier runs.
+    The n-th document is the policy `role.managed_policy(n)`. `known` is how many there may be from earlier runs,
+    `heading` what the step is about if not that.
     """
 
     access: AccountAccess
     role: RoleArn
     documents: tuple[PolicyDocument, ...]
     known: int = 0
+    heading: str = ""
 
     @property
     def step(self) -> Step:
