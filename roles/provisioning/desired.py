@@ -41,7 +41,7 @@ from roles.policies.cut_off import Cut, cut_off_statements
 from roles.policies.document import Statement
 from roles.policies.ownership import BUCKET_SIDS, CUT_OFF_SIDS, PASS_ROLE_SIDS, TRUST_SIDS
 from roles.provisioning import own_policies
-from roles.provisioning.plan import digest_of, title_for
+from roles.provisioning.plan import digest_of
 from roles.provisioning.reach import in_use, role_of, sources_in_use
 from roles.provisioning.resources import (
     Change,
@@ -96,11 +96,6 @@ class Item:
     compute: Callable[[], Desired | None]
     needs: tuple[str, ...] = ()
     check: Callable[[Change], None] = lambda _change: None
-
-    @property
-    def title(self) -> str:
-        """What its step is about, before anything is computed."""
-        return title_for(self.step, self.resource)
 
 
 def digest_for(*roles: IamRole) -> str:

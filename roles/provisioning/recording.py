@@ -24,6 +24,7 @@ from roles.models.choices import (
     StepStatus,
 )
 from roles.models.groups import GroupRoleQuerySet
+from roles.provisioning.plan import title_for
 from roles.provisioning.resources import Change, Step
 from roles.values.accounts import AccessMode
 
@@ -118,9 +119,7 @@ class StepRecord:
         self.row.save()
 
 
-def begin_step(
-    run: ProvisioningRun, sequence: int, *, step: Step, resource: str, account_id: str, title: str
-) -> StepRecord:
+def begin_step(run: ProvisioningRun, sequence: int, *, step: Step, resource: str, account_id: str) -> StepRecord:
     """Add the row of a step that begins now. `resource` is an ARN."""
     row = ProvisioningStep.objects.create(
         run=run,
@@ -129,7 +128,7 @@ def begin_step(
         step=int(step.value),
         account_id=account_id,
         resource=resource,
-        title=title[:_TITLE_MAX],
+        title=title_for(step, resource)[:_TITLE_MAX],
         action=StepAction.NONE,
         status=StepStatus.APPLYING,
     )

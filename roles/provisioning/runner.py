@@ -162,12 +162,7 @@ class _Attempt:
         """Do one item. What goes wrong is recorded at its step; only a lost claim ends the attempt at once."""
         self._renew_claim()
         step = recording.begin_step(
-            self.run,
-            sequence,
-            step=item.step,
-            resource=item.resource,
-            account_id=item.access.account_id,
-            title=item.title,
+            self.run, sequence, step=item.step, resource=item.resource, account_id=item.access.account_id
         )
         try:
             recording.progress(self.run, RunStatus.APPLYING, step.row.title)
