@@ -58,8 +58,16 @@ def connect_cases() -> Iterator[Case]:
     yield Case("connect_bucket_provisioner", row="form", auditor=403, portal_admin=405)
 
 
+def disabling_cases() -> Iterator[Case]:
+    """Yield the pages that ask before something is disabled or enabled."""
+    for model in ("usergroup", "awsaccount"):
+        yield Case(f"roles_{model}_disable", row=model, auditor=403)
+        yield Case(f"roles_{model}_enable", row=model, auditor=403, portal_admin=302)  # it is not disabled
+
+
 def cases() -> Iterator[Case]:
     yield from cut_off_cases()
+    yield from disabling_cases()
     yield from connect_cases()
     yield Case("index")
     yield Case("roles_awsaccount_test", row="awsaccount", auditor=405, portal_admin=405)
