@@ -173,12 +173,14 @@ def _effects(row: Subject) -> list[str]:
     if isinstance(row, UserGroup):
         roles = _named([str(one.role) for one in through])
         stays = f"Its members and its mapped roles ({roles or 'none'}) stay as they are"
+        goes_on = "What other groups give goes on."
     else:
         groups = _named([one.group.name for one in through])
         stays = f"The mappings that lead through it, of {groups or 'no group'}, stay as they are"
+        goes_on = "What they give elsewhere goes on."
     return [
         f"Nobody gets credentials for {what}, until it is enabled again.",
-        f"{stays} and give nothing meanwhile. What other groups give goes on.",
+        f"{stays} and give nothing of that meanwhile. {goes_on}",
         "Cached tokens are removed at once. Credentials that were handed out already work until they expire, at most "
         "one hour; afterwards the page offers to cut them off.",
         "AWS is not changed: its policies stay as they are, so that this is quick to take back.",

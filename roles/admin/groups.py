@@ -279,7 +279,7 @@ def summary(members: int, mappings: Sequence[GroupRole], reach: Sequence[access.
         return "The mapped roles reach no bucket yet: grant their target roles one."
     given = [item for item in reach if not item.disabled]
     if not given:
-        return f"{reach[0].disabled} Until then nobody reaches anything through this group."
+        return f"{reach[0].disabled} Meanwhile nobody reaches anything through this group."
     buckets = sorted({item.bucket.name for item in given})
     named = ", ".join(buckets) if len(buckets) <= BUCKETS_NAMED else f"{len(buckets)} buckets"
     if not members:

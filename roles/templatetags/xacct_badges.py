@@ -36,7 +36,7 @@ _LOOKS: dict[str, tuple[str, str]] = {
     MappingState.DRIFTED: ("red", "difference"),
     MappingState.REMOVING: ("blue", "progress_activity"),
     MappingState.REMOVED: ("grey", "block"),
-    DISABLED: ("amber", "pause_circle"),
+    DISABLED: ("amber", "block"),
     StepStatus.PLANNED: ("grey", "radio_button_unchecked"),
     StepStatus.DONE: ("green", "check_circle"),
     StepAction.CREATE: ("green", "add_circle"),

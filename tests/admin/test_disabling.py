@@ -149,8 +149,8 @@ def test_lists_show_and_filter_what_is_disabled(
     assert names() == (True, True)
     assert names(disabled="yes") == (True, False)
     assert names(disabled="no") == (False, True)
-    assert "pause_circle" in admin_client.get(listing, {"disabled": "yes"}).content.decode()
-    assert "pause_circle" not in admin_client.get(listing, {"disabled": "no"}).content.decode()
+    assert "Disabled</span>" in admin_client.get(listing, {"disabled": "yes"}).content.decode()
+    assert "Disabled</span>" not in admin_client.get(listing, {"disabled": "no"}).content.decode()
 
 
 def test_the_groups_page_and_its_members_page_say_that_nobody_gets_there(
@@ -158,10 +158,10 @@ def test_the_groups_page_and_its_members_page_say_that_nobody_gets_there(
 ) -> None:
     group = address("usergroup", procedure, "change")
     person = reverse("admin:roles_user_change", args=[procedure.bob.pk])
-    assert "pause_circle" not in admin_client.get(person).content.decode()
+    assert "Disabled</span>" not in admin_client.get(person).content.decode()
     disable("usergroup", procedure, alice)
-    assert "Until then nobody reaches anything through this group." in admin_client.get(group).content.decode()
-    assert "pause_circle" in admin_client.get(person).content.decode()
+    assert "Meanwhile nobody reaches anything through this group." in admin_client.get(group).content.decode()
+    assert "Disabled</span>" in admin_client.get(person).content.decode()
 
 
 def test_what_is_in_a_disabled_account_is_marked_where_a_group_reaches_it(
@@ -170,5 +170,5 @@ def test_what_is_in_a_disabled_account_is_marked_where_a_group_reaches_it(
     other = factories.BucketGrantFactory(role=procedure.role_b, bucket=factories.BucketFactory(name="third-data"))
     disable_account(actor=alice, account=other.bucket.account, reason="audit")
     page = admin_client.get(address("usergroup", procedure, "change")).content.decode()
-    assert page.count("pause_circle") == 1
+    assert page.count("Disabled</span>") == 1
     assert "1 person reaches example-data." in page
