@@ -99,6 +99,7 @@ def disable_view(model_admin: PortalModelAdmin, request: HttpRequest, object_id:
         button=f"Disable {row}: {_count(people)}",
         back=change_url(row),
         needs_reason=True,
+        example="Ticket OPS-12: paused for the audit",
     )
 
 
@@ -122,6 +123,7 @@ def enable_view(model_admin: PortalModelAdmin, request: HttpRequest, object_id: 
         is_constructive=True,
         button=f"Enable {row}",
         back=change_url(row),
+        example="Ticket OPS-12: the audit is over",
     )
 
 
