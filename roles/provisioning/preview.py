@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from roles import context
 from roles.errors import AwsError
-from roles.models import AuditEvent, CutOff, IamRole, ProvisioningRun, User
+from roles.models import AuditEvent, AwsAccount, CutOff, IamRole, ProvisioningRun, User
 from roles.policies.builders import (
     assume_statements,
     bucket_statements,
@@ -156,11 +156,13 @@ def _one_each(runs: Iterable[ProvisioningRun]) -> list[ProvisioningRun]:
 def _concerned(roles: list[int], request_id: str) -> access.Concerned:
     """Return whom a change concerns that was made under a request id of its own: no change is without its event."""
     events = AuditEvent.objects.filter(request_id=request_id)
-    groups, users = set(), set()
+    groups, users, accounts = set(), set(), set()
     for kind, pk, group in events.values_list("subject_type", "subject_id", "group_name"):
         groups.add(group)
         users |= {int(pk)} if kind == User._meta.model_name else set()
-    return access.Concerned(roles, groups, users)
+        accounts |= {int(pk)} if kind == AwsAccount._meta.model_name else set()
+    through = access.sources_through(accounts).values_list("pk", flat=True)
+    return access.Concerned([*roles, *through], groups, users)
 
 
 def _merged(each: Iterable[tuple[Desired, ...]]) -> tuple[Desired, ...]:

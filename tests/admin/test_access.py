@@ -68,8 +68,16 @@ def engine_cases() -> Iterator[Case]:
     yield Case("roles_provisioningrun_put_back", row="step", auditor=403)
 
 
+def disabling_cases() -> Iterator[Case]:
+    """Yield the pages that ask before something is disabled or enabled."""
+    for model in ("usergroup", "awsaccount"):
+        yield Case(f"roles_{model}_disable", row=model, auditor=403)
+        yield Case(f"roles_{model}_enable", row=model, auditor=403, portal_admin=302)  # it is not disabled
+
+
 def cases() -> Iterator[Case]:
     yield from cut_off_cases()
+    yield from disabling_cases()
     yield from connect_cases()
     yield from engine_cases()
     yield Case("index")
