@@ -14,8 +14,7 @@ from django.views.decorators.http import require_POST
 
 from roles.admin import queries
 from roles.admin.base import ReadOnlyModelAdmin, badge, change_url, copyable, link_to, moment
-from roles.admin.refusals import text_of
-from roles.errors import Conflict, PortalError
+from roles.errors import Conflict, PortalError, text_of
 from roles.models import DriftFinding, IamRole, ProvisioningRun
 from roles.models.choices import MappingState, RunStatus
 from roles.operations.accept_drift import accept_drift, check_accept_drift
