@@ -268,7 +268,7 @@ def account_of_the_bucket(world: factories.Procedure) -> AwsAccount:
 DISABLED: dict[str, Callable[[factories.Procedure], UserGroup | AwsAccount]] = {
     "group": lambda world: world.group,
     "account of the source role": lambda world: world.account_a,
-    "account of the target role": lambda world: world.account_b,
+    "account of the target role": lambda world: account_of_the_bucket(world) and world.account_b,
     "account of the bucket": account_of_the_bucket,
 }
 
