@@ -16,6 +16,7 @@ from botocore.loaders import create_loader
 from django.conf import settings
 
 from roles.aws.errors import translated
+from roles.aws.pacing import paced
 from roles.errors import Misconfigured
 from roles.values.accounts import AccessMode, AccountAccess
 from roles.values.credentials import Credentials
@@ -120,11 +121,14 @@ def client_with(credentials: Credentials, service: str, *, region: str, is_brief
 class AccountSession:
     """A way into one account for provisioning. Clients are made on first use; assumed credentials renew themselves.
 
-    `is_brief` as in `base_client`. `on_client` is given each client before its first call, e.g. to listen to it.
+    `is_brief` as in `base_client`; `is_page`: somebody waits for a page, though not for that few seconds. `on_client`
+    is given each client before its first call, e.g. to listen to it. All calls count for the account's rate, the one
+    that assumes its provisioner role too.
     """
 
     access: AccountAccess
     is_brief: bool = False
+    is_page: bool = False
     on_client: Callable[[Any], None] | None = None
     _credentials: Credentials | None = field(default=None, repr=False)
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
@@ -173,7 +177,7 @@ class AccountSession:
     def _heard(self, client: Any) -> Any:
         if self.on_client is not None:
             self.on_client(client)
-        return client
+        return paced(client, self.access.account_id, is_page=self.is_page or self.is_brief)
 
     def _assume_provisioner(self) -> Credentials:
         sts = self._own_client("sts", self.access.region)

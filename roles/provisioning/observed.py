@@ -27,14 +27,18 @@ from roles.values.arns import RoleArn, principal_of_caller, role_arn
 
 
 class Accounts:
-    """The ways into the accounts that one run or preview needs, each opened on first use."""
+    """The ways into the accounts that one run or preview needs, each opened on first use.
 
-    def __init__(self) -> None:
+    `is_page`: somebody waits for it, and waits little for an account's rate.
+    """
+
+    def __init__(self, *, is_page: bool = False) -> None:
+        self._is_page = is_page
         self._sessions: dict[str, AccountSession] = {}
 
     def session(self, access: AccountAccess) -> AccountSession:
         """Return the way into an account."""
-        return self._sessions.setdefault(access.account_id, AccountSession(access))
+        return self._sessions.setdefault(access.account_id, AccountSession(access, is_page=self._is_page))
 
 
 def portal_principals(region: str) -> tuple[str, ...]:

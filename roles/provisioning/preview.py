@@ -78,7 +78,7 @@ class Rehearsal(Generic[T]):
         With `partly`, what is in accounts that cannot be read is shown as the portal's own part, with a warning; only
         when none of the accounts can be read the error is raised.
         """
-        wishes, accounts = self.wishes, Accounts()
+        wishes, accounts = self.wishes, Accounts(is_page=True)
         if any(isinstance(wish, DesiredRole) and wish.trust is not None and wish.wanted for wish in wishes):
             found = portal_principals(_region(wishes))
             wishes = desired.with_principals(wishes, lambda: found)
@@ -119,7 +119,7 @@ def _plan_after(write: Callable[[], object], *sources: IamRole) -> tuple[Plan, .
 
 
 def _plan(wishes: tuple[Desired, ...]) -> Plan:
-    return plan_of(wishes, observe_all(wishes, Accounts()))
+    return plan_of(wishes, observe_all(wishes, Accounts(is_page=True)))
 
 
 def plan_if(change: Callable[[], object]) -> Plan:
