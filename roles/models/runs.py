@@ -23,7 +23,8 @@ class RunQuerySet(models.QuerySet["ProvisioningRun"]):
 class ProvisioningRun(models.Model):
     """One reconciliation of AWS with the database, for one source role and everything it reaches.
 
-    The row is the truth: a message only says its number. `claimed_until` is when another worker may take it over.
+    The row is the truth: a message only says its number. `sent_at` is when the broker last took that message,
+    `claimed_until` when another worker may take the run over.
     """
 
     role = models.ForeignKey(IamRole, on_delete=models.PROTECT, related_name="runs")
@@ -39,6 +40,7 @@ class ProvisioningRun(models.Model):
         max_length=64, blank=True, help_text="The plan the admin confirmed; empty when none was seen."
     )
     queued_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)

@@ -25,6 +25,7 @@ from roles.policies.document import PolicyDocument, Statement
 from roles.policies.gains import gains_and_losses
 from roles.policies.ownership import TRUST_SIDS, merged_trust
 from roles.provisioning import access, desired, outbox
+from roles.provisioning.facts import Facts
 from roles.provisioning.observed import Accounts, observe, observe_all, portal_principals
 from roles.provisioning.plan import Slot, change_for, digest_of, own_part, plan_of, slot_of
 from roles.provisioning.resources import (
@@ -139,7 +140,8 @@ def rehearse(change: Callable[[], T]) -> Rehearsal[T]:
             result = change()
         sources = sorted({run.role for run in runs}, key=lambda role: role.pk)
         ids = [role.pk for role in sources]
-        wishes = _merged(desired.wishes_for(role, tuple, beside=ids) for role in sources)
+        facts = Facts.of_runs(ids)
+        wishes = _merged(desired.wishes_for(role, tuple, beside=ids, facts=facts) for role in sources)
         digest = desired.digest_for(*sources)
         people = access.people_of(_concerned(ids, here.request_id), since=began)
         after = access.access_of(people)
