@@ -127,7 +127,7 @@ class _Attempt:
         self.run = run
         self.concerned = recording.concerned_by(run)
         self.owners = OwnersPart(run)
-        self.accounts = Accounts()
+        self.accounts = Accounts(is_kept=True)
         self.verifier = Verifier()
         self.leases = leases.Holding(on_busy=self._renew_claim)
         self.read: dict[Slot, Observed] = {}  # what AWS has, known since this lease was taken
@@ -196,7 +196,13 @@ class _Attempt:
         if self.leases.resource != item.resource:
             self._let_go()
         lease = self.leases.of(item.resource)
-        self._patiently(step, item, partial(self._try, step, item, lease))
+        call = partial(self._try, step, item, lease)
+        try:
+            self._patiently(step, item, call)
+        except AwsAccessDenied:
+            if not self.accounts.reopen(item.access):
+                raise
+            self._patiently(step, item, call)
         step.done()
 
     def _try(self, step: StepRecord, item: desired.Item, lease: leases.Lease) -> None:
