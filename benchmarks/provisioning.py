@@ -99,7 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the provisioning engine beside a script and Ansible.")
     parser.add_argument("--postgres", required=True, help="a server to make a database on")
     parser.add_argument("--redis", required=True, help="a Redis whose databases 11 and 12 may be emptied")
-    parser.add_argument("--rate", type=float, default=20.0, help="XACCT_ACCOUNT_CALLS_PER_SECOND of the workers")
+    parser.add_argument("--rate", type=float, default=40.0, help="XACCT_ACCOUNT_CALLS_PER_SECOND of the workers")
     parser.add_argument("--only", default="abcd", help="which tasks, e.g. c")
     parser.add_argument("--no-ansible", action="store_true", help="leave Ansible out")
     chosen = parser.parse_args()

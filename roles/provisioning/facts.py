@@ -94,7 +94,7 @@ class Facts:
 
     def meet(self, ids: Iterable[int]) -> None:
         """Read these roles, as far as they are not known yet, in one query."""
-        missing = {*ids} - self._roles.keys()
+        missing = {pk for pk in ids if pk not in self._roles}
         if not missing:
             return
         mapped = GroupRole.objects.in_force().filter(role=OuterRef("pk"))
@@ -120,7 +120,7 @@ class Facts:
 
     def meet_buckets(self, ids: Iterable[int]) -> None:
         """Read these buckets, as far as they are not known yet, in one query."""
-        missing = {*ids} - self._buckets.keys()
+        missing = {pk for pk in ids if pk not in self._buckets}
         if not missing:
             return
         rows = Bucket.objects.select_related("account")
