@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from django.db import connection
 from django.utils import timezone
 
 from benchmarks.boto3_procedure import Names
@@ -153,6 +154,8 @@ def enter_many(accounts: list[AwsAccount], roles_each: int) -> list[Names]:
         for run, (a, b) in zip(runs, pairs, strict=True)
         for step, role in ((1, a), (4, b))
     )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")  # as autovacuum does before long
     return [
         Names(a.account.account_id, a.name, b.account.account_id, b.name, buckets[b.account_id].name, PORTAL_ARN)
         for a, b in pairs
