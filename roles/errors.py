@@ -305,3 +305,15 @@ class Misconfigured(PortalError):
     """A setting is missing or wrong; raised at start-up."""
 
     code = "misconfigured"
+
+
+def text_of(error: PortalError) -> str:
+    """Return the message and the hint as one text, with what would be accepted and AWS's own code where known."""
+    parts = [error.message, error.hint]
+    allowed = getattr(error, "allowed", "")
+    if allowed and allowed not in str(error):
+        parts.append(f"Allowed: {allowed}.")
+    if aws_code := getattr(error, "aws_code", ""):
+        request_id = getattr(error, "request_id", "")
+        parts.append(f"({aws_code}{f', request {request_id}' if request_id else ''})")
+    return " ".join(part for part in parts if part)

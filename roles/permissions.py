@@ -25,6 +25,7 @@ class Rule(StrEnum):
 
     MANAGE_ACCOUNTS = "accounts.manage"
     MANAGE_ROLES = "roles.manage"
+    DELETE_ROLES = "roles.delete"
     MANAGE_BUCKETS = "buckets.manage"
     MANAGE_GRANTS = "grants.manage"
     MANAGE_GROUPS = "groups.manage"
@@ -34,6 +35,7 @@ class Rule(StrEnum):
     CUT_OFF = "credentials.cut_off"
     RETRY_RUNS = "runs.retry"
     REPAIR_DRIFT = "drift.repair"
+    RESTORE_DOCUMENTS = "documents.restore"
     VIEW_HISTORY = "history.view"
     EXPORT_HISTORY = "history.export"
 
@@ -42,6 +44,7 @@ class Rule(StrEnum):
 PERMISSION_OF: dict[Rule, str] = {
     Rule.MANAGE_ACCOUNTS: "roles.change_awsaccount",
     Rule.MANAGE_ROLES: "roles.change_iamrole",
+    Rule.DELETE_ROLES: "roles.delete_iamrole",
     Rule.MANAGE_BUCKETS: "roles.change_bucket",
     Rule.MANAGE_GRANTS: "roles.change_bucketgrant",
     Rule.MANAGE_GROUPS: "roles.change_usergroup",
@@ -51,6 +54,7 @@ PERMISSION_OF: dict[Rule, str] = {
     Rule.CUT_OFF: "roles.start_cutoff",
     Rule.RETRY_RUNS: "roles.retry_provisioningrun",
     Rule.REPAIR_DRIFT: "roles.repair_driftfinding",
+    Rule.RESTORE_DOCUMENTS: "roles.restore_provisioningstep",
     Rule.VIEW_HISTORY: "roles.view_auditevent",
     Rule.EXPORT_HISTORY: "roles.export_auditevent",
 }

@@ -16,6 +16,7 @@ from roles.models import (
     IamRole,
     Membership,
     ProvisioningRun,
+    ProvisioningStep,
     User,
     UserGroup,
 )
@@ -141,6 +142,20 @@ class ProvisioningRunFactory(factory.django.DjangoModelFactory[ProvisioningRun])
     trigger = "mapping.added"
     requested_by_name = "alice"
     request_id = "0" * 32
+
+
+class ProvisioningStepFactory(factory.django.DjangoModelFactory[ProvisioningStep]):
+    """A step that found a bucket's policy as it was to be."""
+
+    class Meta:
+        model = ProvisioningStep
+
+    run = factory.SubFactory(ProvisioningRunFactory)
+    sequence = factory.Sequence(lambda number: number)
+    step = 6
+    account_id = "222222222222"
+    action = "none"
+    status = "done"
 
 
 class Procedure:

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 
-from roles.admin import queries, retiring
+from roles.admin import disabling, queries, retiring
 from roles.admin.base import PortalModelAdmin, change_url, copyable, link_to
 from roles.history.queries import may_see_runs
 from roles.models import AwsAccount, Bucket, IamRole
@@ -31,8 +31,8 @@ ASSUMED_ONLY = "typeof access_mode === 'undefined' || access_mode === 'assume-ro
 class AwsAccountAdmin(PortalModelAdmin):
     """Accounts, and how the portal gets into each."""
 
-    list_display = ("name", "display_account_id", "access_mode", "region", "partition")
-    list_filter = ("access_mode", "partition")
+    list_display = ("name", disabling.display_disabled, "display_account_id", "access_mode", "region", "partition")
+    list_filter = (disabling.DisabledFilter, "access_mode", "partition")
     search_fields = ("name", "account_id")
     ordering = ("name",)
     fieldsets = (
@@ -48,6 +48,7 @@ class AwsAccountAdmin(PortalModelAdmin):
     )
     conditional_fields = {"provisioner_role_arn": ASSUMED_ONLY, "external_id": ASSUMED_ONLY}
     empty_hint = "Connect a bucket creates the accounts it needs; or add one here."
+    change_form_outer_before_template = "admin/includes/disabled.html"
     change_form_outer_after_template = "admin/includes/account_related.html"
     shows_plan = True
 
@@ -55,6 +56,10 @@ class AwsAccountAdmin(PortalModelAdmin):
     def display_account_id(self, obj: AwsAccount) -> str:
         """Show the id with a copy button."""
         return copyable(obj.account_id, f"account id of {obj.name}")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Say of each account whether it is disabled, in the same query."""
+        return super().get_queryset(request).annotate(why_disabled=queries.why_disabled("account"))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Keep the id of an account that exists: everything that hangs on it is in that account."""
@@ -69,6 +74,7 @@ class AwsAccountAdmin(PortalModelAdmin):
         buckets = Bucket.objects.filter(account=account).order_by("name")
         may_change = account is not None and can(request.user, Rule.MANAGE_ACCOUNTS)
         extra = {
+            "disabling": disabling.section(request, account) if account is not None else None,
             "may_change": self.has_change_permission(request, account),
             "may_test": may_change and account.access_mode != AccessModeChoice.HANDOFF,
             "may_bootstrap": may_change and account.access_mode == AccessModeChoice.ASSUME_ROLE,
@@ -97,10 +103,12 @@ class AwsAccountAdmin(PortalModelAdmin):
     # --- pages ---
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the test of the way in, and the page that asks before an account is retired."""
+        """Add the test of the way in, and the pages that ask before an account is disabled, enabled or retired."""
         wrap = self.admin_site.admin_view
         own = [
             path("<int:object_id>/test/", wrap(require_POST(self.test_view)), name="roles_awsaccount_test"),
+            path("<int:object_id>/disable/", wrap(self.disable_view), name="roles_awsaccount_disable"),
+            path("<int:object_id>/enable/", wrap(self.enable_view), name="roles_awsaccount_enable"),
             path("<int:object_id>/retire/", wrap(self.retire_view), name="roles_awsaccount_retire"),
         ]
         return [*own, *super().get_urls()]
@@ -129,6 +137,14 @@ class AwsAccountAdmin(PortalModelAdmin):
             return retire_account(actor=request.user, account=account, reason=reason)
 
         return retiring.view(self, request, account, retire, queries.people_through(list(roles)))
+
+    def disable_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Disable the account for a time."""
+        return disabling.disable_view(self, request, object_id)
+
+    def enable_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Enable the account again."""
+        return disabling.enable_view(self, request, object_id)
 
     def perform(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> AwsAccount:
         """Save through the operation."""

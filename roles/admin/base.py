@@ -30,8 +30,9 @@ from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
 from roles.admin import confirming
-from roles.admin.refusals import add_refusal, note_refusal, text_of
-from roles.errors import PortalError, StalePlan
+from roles.admin.refusals import add_refusal, note_refusal
+from roles.errors import PortalError, StalePlan, text_of
+from roles.operations.confirmed import Look
 
 T = TypeVar("T")
 REFUSAL = "xacct_refusal"
@@ -203,7 +204,7 @@ class PortalModelAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types
         except PortalError:
             return None  # saving is refused for the same reason, and told at the form
         if step == "confirm" and not stale:
-            stale = look.moved(request.POST) if confirming.was_looked_at(request) else ""
+            stale = confirming.moved(look, request) if confirming.was_looked_at(request) else ""
             if not stale:
                 return None
         elif not look.alters and not stale:
@@ -219,7 +220,7 @@ class PortalModelAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types
             button="Apply this plan" if look.plan and look.plan.writes else "Save",
             is_form=True,
             back=request.get_full_path(),
-            **look.context(request, typed=True),
+            **confirming.context(look, request, typed=True),
         )
 
     def _typed(self, request: HttpRequest, object_id: str | None) -> tuple[Any, Any] | None:
@@ -298,9 +299,15 @@ class PortalModelAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types
     ) -> HttpResponse:
         """Ask once, with the plan of `change`, an operation; on POST do it as it was seen and return `done` of it."""
 
-        def show(look: confirming.Look, stale: str) -> HttpResponse:
+        def show(look: Look, stale: str) -> HttpResponse:
             reason = request.POST.get("reason", "")
-            context = {**shown, "back": back, "asks_reason": asks_reason, "reason": reason, **look.context(request)}
+            context = {
+                **shown,
+                "back": back,
+                "asks_reason": asks_reason,
+                "reason": reason,
+                **confirming.context(look, request),
+            }
             return self.page(request, "admin/confirm.html", stale=stale, status=409 if stale else 200, **context)
 
         is_confirmed = request.method == "POST" and "adopt_next" not in request.POST

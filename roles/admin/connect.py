@@ -16,12 +16,12 @@ from django.views.decorators.http import require_POST
 
 from roles.admin import confirming, connect_owner
 from roles.admin.base import change_url
-from roles.admin.confirming import Look
 from roles.admin.connect_form import ConnectForm, documents_input
 from roles.admin.refusals import add_refusal, note_refusal
 from roles.errors import PortalError
 from roles.models import GroupRole
 from roles.operations import connect_bucket as operation
+from roles.operations.confirmed import Look
 from roles.provisioning import preview as provisioning_preview
 from roles.values.accounts import new_external_id
 
@@ -90,7 +90,7 @@ def _ask(request: HttpRequest, form: ConnectForm, look: Look, stale: str) -> Htt
         "button": "Connect the bucket",
         "is_form": True,
         "back": request.path,
-        **look.context(request, typed=True),
+        **confirming.context(look, request, typed=True),
     }
     return TemplateResponse(request, "admin/confirm.html", context, status=409 if stale else 200)
 

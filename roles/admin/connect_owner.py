@@ -10,8 +10,7 @@ from django.template.response import TemplateResponse
 from django.utils.http import content_disposition_header
 
 from roles.admin.connect_form import ConnectForm
-from roles.admin.refusals import text_of
-from roles.errors import PortalError
+from roles.errors import PortalError, text_of
 from roles.models import AwsAccount
 from roles.models.choices import AccessModeChoice
 from roles.policies.provisioner import PROVISIONER_ROLE, scope_of

@@ -15,14 +15,13 @@ from django.utils import timezone
 
 from roles.admin.base import PortalModelAdmin, ReadOnlyModelAdmin, badge, change_url, link_to, moment
 from roles.admin.intervals import OpenFilter
-from roles.admin.plans import PlanPage, plan_page
-from roles.admin.refusals import text_of
-from roles.errors import AwsError, PortalError, StalePlan
+from roles.errors import AwsError, PortalError, StalePlan, text_of
 from roles.models import CutOff, User
 from roles.operations.cut_off import Cutting, Whose, check_cut_off, cut_off, digest_of
 from roles.operations.lift_cut_offs import lift_cut_off
 from roles.permissions import Rule, can
 from roles.provisioning import preview
+from roles.provisioning.plan_page import PlanPage, plan_page
 from roles.values.accounts import AccessMode
 
 EVERYBODY = "I know that this hits everybody who uses the role now, also those who do not come through the portal."

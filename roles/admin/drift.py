@@ -14,9 +14,8 @@ from django.views.decorators.http import require_POST
 
 from roles.admin import queries
 from roles.admin.base import ReadOnlyModelAdmin, badge, change_url, copyable, link_to, moment
-from roles.admin.refusals import text_of
-from roles.errors import Conflict, PortalError
-from roles.models import DriftFinding, IamRole
+from roles.errors import Conflict, PortalError, text_of
+from roles.models import DriftFinding, IamRole, ProvisioningRun
 from roles.models.choices import MappingState, RunStatus
 from roles.operations.accept_drift import accept_drift, check_accept_drift
 from roles.operations.repair_drift import check_repair_drift, repair_drift
@@ -141,31 +140,49 @@ class DriftFindingAdmin(ReadOnlyModelAdmin):
         return redirect(_LIST)
 
     def repair_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Ask once, with what a run will write; queue the runs on POST."""
+        """Ask once, with the plan of the runs; queue them on POST."""
         finding = self._mine(request, object_id)
-        if request.method == "POST":
-            return self._do(request, finding, lambda _reason: repair_drift(actor=request.user, finding=finding))
+
+        def done(runs: list[ProvisioningRun]) -> HttpResponse:
+            messages.success(request, f"AWS is being brought back: {', '.join(f'run {run.pk}' for run in runs)}.")
+            return redirect("run", runs[0].pk)
+
         sources = ", ".join(str(role) for role in _sources(finding)) or "the source role that reached it last"
         effects = [
-            f"A run of {sources} brings AWS back to what the database wishes.",
+            f"A run of {sources} brings AWS back to what the database wishes: the plan shows all that it does now.",
             "What somebody changed in the portal's own statements is undone. Statements of others stay as they are.",
-            "The run reads AWS again first, so it writes only what differs then.",
         ]
-        return self._ask(request, finding, "Repair", effects)
+        return self.ask(
+            request,
+            lambda: repair_drift(actor=request.user, finding=finding),
+            done=done,
+            asks_reason=False,
+            button="Repair",
+            effects=effects,
+            **_asked(finding, "Repair"),
+        )
 
     def accept_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Ask once; change the database on POST."""
+        """Ask once, with the plan of the grants that begin and end; change the database on POST."""
         finding = self._mine(request, object_id)
-        if request.method == "POST":
-            return self._do(
-                request, finding, lambda reason: accept_drift(actor=request.user, finding=finding, reason=reason)
-            )
+
+        def done(row: DriftFinding) -> HttpResponse:
+            messages.success(request, "The database says now what AWS has.")
+            return redirect(change_url(row))
+
+        reason = request.POST.get("reason", "").strip()
         effects = [
             "Grants begin and end, or a role's attribution changes, so that the database wishes for what AWS has now.",
             "It applies to everybody whose access goes through these grants. Tokens of what ends leave the cache.",
-            "If the grants cannot say exactly what AWS has, nothing changes and the portal says why.",
         ]
-        return self._ask(request, finding, "Accept", effects)
+        return self.ask(
+            request,
+            lambda: accept_drift(actor=request.user, finding=finding, reason=reason),
+            done=done,
+            button="Accept",
+            effects=effects,
+            **_asked(finding, "Accept"),
+        )
 
     def _mine(self, request: HttpRequest, object_id: int) -> DriftFinding:
         finding: DriftFinding = self.row_or_404(request, object_id)
@@ -173,30 +190,15 @@ class DriftFindingAdmin(ReadOnlyModelAdmin):
             raise PermissionDenied
         return finding
 
-    def _do(self, request: HttpRequest, finding: DriftFinding, call: Callable[[str], Any]) -> HttpResponse:
-        try:
-            done = call(request.POST.get("reason", "").strip())
-        except PortalError as error:
-            self.tell_refusal(request, error)
-            return redirect(change_url(finding))
-        if isinstance(done, list):
-            messages.success(request, f"AWS is being brought back: {', '.join(f'run {run.pk}' for run in done)}.")
-            return redirect("run", done[0].pk)
-        messages.success(request, "The database says now what AWS has.")
-        return redirect(change_url(finding))
 
-    def _ask(self, request: HttpRequest, finding: DriftFinding, button: str, effects: list[str]) -> HttpResponse:
-        return self.page(
-            request,
-            "admin/confirm.html",
-            title=f"{button}: {finding.title}?",
-            subject=finding.resource,
-            effects=effects,
-            people=queries.people_reaching([role.pk for role in _sources(finding)]),
-            button=button,
-            back=change_url(finding),
-            asks_reason=button == "Accept",
-        )
+def _asked(finding: DriftFinding, button: str) -> dict[str, Any]:
+    """Return what both pages that ask say of the finding."""
+    return {
+        "title": f"{button}: {finding.title}?",
+        "subject": finding.resource,
+        "people": queries.people_reaching([role.pk for role in _sources(finding)]),
+        "back": change_url(finding),
+    }
 
 
 def _sources(finding: DriftFinding) -> list[IamRole]:

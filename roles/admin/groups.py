@@ -14,7 +14,7 @@ from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from roles.admin import map_role, queries
+from roles.admin import disabling, map_role, queries
 from roles.admin.base import PortalModelAdmin, badge, change_url, seen_of, settled
 from roles.admin.fields import AutocompleteField
 from roles.errors import PortalError
@@ -48,7 +48,15 @@ class MemberForm(forms.Form):
 class UserGroupAdmin(PortalModelAdmin):
     """Groups with their members and mapped roles."""
 
-    list_display = ("name", "display_members", "display_mappings", "display_attention", "description")
+    list_display = (
+        "name",
+        disabling.display_disabled,
+        "display_members",
+        "display_mappings",
+        "display_attention",
+        "description",
+    )
+    list_filter = (disabling.DisabledFilter,)
     search_fields = ("name", "description")
     fields = ("name", "description")
     empty_hint = "A user group holds people who share access."
@@ -91,6 +99,8 @@ class UserGroupAdmin(PortalModelAdmin):
                 name="roles_usergroup_remove_member",
             ),
             path("<int:object_id>/end/", wrap(self.end_view), name="roles_usergroup_end"),
+            path("<int:object_id>/disable/", wrap(self.disable_view), name="roles_usergroup_disable"),
+            path("<int:object_id>/enable/", wrap(self.enable_view), name="roles_usergroup_enable"),
             path("<int:object_id>/map-a-role/", wrap(self.map_role_view), name="roles_usergroup_map_role"),
             path("<int:object_id>/mapped-roles/", wrap(self.mapped_roles_view), name="roles_usergroup_mapped_roles"),
         ]
@@ -132,6 +142,7 @@ class UserGroupAdmin(PortalModelAdmin):
             and can(request.user, Rule.MANAGE_GROUPS)
             and can(request.user, Rule.MAP_ROLES),
             "member_form": MemberForm(),
+            "disabling": disabling.section(request, group),
         }
 
     def mapped_roles_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
@@ -228,6 +239,14 @@ class UserGroupAdmin(PortalModelAdmin):
             back=change_url(group),
         )
 
+    def disable_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Disable the group for a time."""
+        return disabling.disable_view(self, request, object_id)
+
+    def enable_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Enable the group again."""
+        return disabling.enable_view(self, request, object_id)
+
     def _offer_of_cut_off(self, request: HttpRequest, group: UserGroup, membership: Membership) -> str:
         """Return the words of the second button, or nothing: who may not, or where there is nothing to cut off."""
         held = IssuedToken.objects.live().filter(user=membership.user, mapping__group=group)
@@ -235,8 +254,10 @@ class UserGroupAdmin(PortalModelAdmin):
 
     def _effects_of_removal(self, group: UserGroup, membership: Membership) -> list[str]:
         reach = access.group_reach(queries.open_mappings(group))
-        places = sorted({f"{item.bucket.name}/{item.prefix}" if item.prefix else item.bucket.name for item in reach})
-        loses = f"loses access to {', '.join(places)}" if places else "loses nothing at this moment: nothing is mapped"
+        given = [item for item in reach if not item.disabled]
+        places = sorted({f"{item.bucket.name}/{item.prefix}" if item.prefix else item.bucket.name for item in given})
+        nothing = "it is disabled" if reach else "nothing is mapped"
+        loses = f"loses access to {', '.join(places)}" if places else f"loses nothing at this moment: {nothing}"
         return [
             f"{membership.user} {loses}, unless another group gives the same.",
             "Cached tokens for this group are removed at once. "
@@ -256,7 +277,10 @@ def summary(members: int, mappings: Sequence[GroupRole], reach: Sequence[access.
         return "No role is mapped to this group, so nobody reaches anything through it."
     if not reach:
         return "The mapped roles reach no bucket yet: grant their target roles one."
-    buckets = sorted({item.bucket.name for item in reach})
+    given = [item for item in reach if not item.disabled]
+    if not given:
+        return f"{reach[0].disabled} Meanwhile nobody reaches anything through this group."
+    buckets = sorted({item.bucket.name for item in given})
     named = ", ".join(buckets) if len(buckets) <= BUCKETS_NAMED else f"{len(buckets)} buckets"
     if not members:
         return f"Nobody is in this group yet. Its members would reach {named}."

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
 
 from roles import context
-from roles.admin import cut_offs, queries, retiring
+from roles.admin import cut_offs, deleting, queries, retiring
 from roles.admin.base import PortalModelAdmin, change_url, copyable, link_to
 from roles.models import AssumeRoleGrant, BucketGrant, GroupRole, IamRole, ProvisioningRun
 from roles.models.choices import RoleOwnership
@@ -74,18 +75,20 @@ class IamRoleAdmin(PortalModelAdmin):
         extra = related_of(role) if role is not None else {}
         extra |= {
             "may_change": role is not None and self.has_change_permission(request, role),
+            "may_delete": role is not None and deleting.is_offered(request, role),
             "may_cut_off": bool(extra.get("grants_as_target")) and can(request.user, Rule.CUT_OFF),
         }
         response: HttpResponse = super().change_view(request, object_id, form_url, {**(extra_context or {}), **extra})
         return response
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the pages that ask before a role is adopted or retired, or sessions of a target role are cut off."""
+        """Add the pages that ask before a role is adopted, retired or deleted, or sessions of it are cut off."""
         wrap = self.admin_site.admin_view
         own = [
             path("<int:object_id>/cut-off/", wrap(self.cut_off_view), name="roles_iamrole_cut_off"),
             path("<int:object_id>/adopt/", wrap(self.adopt_view), name="roles_iamrole_adopt"),
             path("<int:object_id>/retire/", wrap(self.retire_view), name="roles_iamrole_retire"),
+            path("<int:object_id>/delete-from-aws/", wrap(self.delete_from_aws_view), name="roles_iamrole_from_aws"),
         ]
         return [*own, *super().get_urls()]
 
@@ -123,6 +126,13 @@ class IamRoleAdmin(PortalModelAdmin):
             return retire_role(actor=request.user, role=role, reason=reason)
 
         return retiring.view(self, request, role, retire, queries.people_through([role.pk]))
+
+    def delete_from_aws_view(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Ask once, with the plan and the role's name to type; queue the run on POST, and go to it."""
+        role = self.row_or_404(request, object_id)
+        if not can(request.user, Rule.DELETE_ROLES):
+            raise PermissionDenied
+        return deleting.view(self, request, role)
 
     def perform(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> IamRole:
         """Save through the operation."""

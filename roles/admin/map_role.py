@@ -15,13 +15,13 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminSplitDateTimeWidg
 
 from roles.admin import confirming, queries
 from roles.admin.base import PortalModelAdmin, change_url, zone_help
-from roles.admin.confirming import Look
 from roles.admin.fields import AutocompleteField, AutocompleteManyField
 from roles.admin.refusals import add_refusal, note_refusal
 from roles.errors import Conflict, InputError, NotFound, PortalError
 from roles.models import Bucket, GroupRole, IamRole, UserGroup
 from roles.models.choices import AccessLevelChoice
 from roles.models.validators import validate_prefix
+from roles.operations.confirmed import Look
 from roles.operations.map_role_to_group import check_map_role_to_group, map_role_to_group
 from roles.values.arns import object_prefix
 
@@ -171,7 +171,7 @@ def _show_plan(
         people=queries.affected_people(wish["group"]),
         stale=stale,
         back=_back(form.fixed_group),
-        **look.context(request, typed=True),
+        **confirming.context(look, request, typed=True),
     )
 
 

@@ -20,6 +20,7 @@ from roles.models import (
     IamRole,
     Membership,
     ProvisioningRun,
+    Suspension,
     User,
     UserGroup,
 )
@@ -71,7 +72,7 @@ def recent_runs(*, group: UserGroup | None = None, role: IamRole | None = None) 
 
 def newest_run(mapping: GroupRole) -> ProvisioningRun | None:
     """Return the newest run that concerns a mapping: of its role, since the mapping began."""
-    return recent_runs(role=mapping.role).filter(queued_at__gte=mapping.started_at).first()
+    return recent_runs(role=mapping.role).reconciling().filter(queued_at__gte=mapping.started_at).first()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +135,19 @@ def counts() -> dict[str, int]:
 
 
 def with_group_counts(groups: QuerySet[UserGroup]) -> QuerySet[UserGroup]:
-    """Add `member_count`, `mapping_count` and `attention_count` to groups, in the same query."""
+    """Add `why_disabled`, `member_count`, `mapping_count` and `attention_count` to groups, in the same query."""
     open_mapping = Q(mappings__ended_at__isnull=True, mappings__isnull=False)
     return groups.annotate(
+        why_disabled=why_disabled("group"),
         member_count=Count("memberships", filter=Q(memberships__ended_at__isnull=True), distinct=True),
         mapping_count=Count("mappings", filter=open_mapping, distinct=True),
         attention_count=Count("mappings", filter=open_mapping & Q(mappings__state__in=ATTENTION_STATES), distinct=True),
     )
+
+
+def why_disabled(of: str, pk: str = "pk") -> Subquery:
+    """Return the reason for which the `group` or the `account` whose id is in `pk` is disabled now, else NULL."""
+    return Subquery(Suspension.objects.open().filter(**{of: OuterRef(pk)}).values("reason")[:1])
 
 
 def people_reaching(role_ids: Sequence[int]) -> list[User]:

@@ -40,7 +40,8 @@ def view(
             f"All mappings and grants that go through {row} end.",
             "Cached tokens that reach it are removed at once. "
             "Credentials that were handed out already work until AWS has the new policies.",
-            "Nothing is deleted: it stays in the list, as the history names it, and roles and buckets stay in AWS.",
+            "Nothing is deleted: it stays in the list, as the history names it, and roles and buckets stay in AWS. "
+            "A role that the portal made can be deleted there afterwards, on its page.",
         ],
         people=people,
         button=f"End access of {count} {'person' if count == 1 else 'people'}" if count else f"Retire {row}",

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import URLPattern, path
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
+from roles.admin import putting_back
 from roles.admin.base import ReadOnlyModelAdmin, badge, link_to, moment
-from roles.models import ProvisioningRun
+from roles.models import ProvisioningRun, ProvisioningStep
+from roles.permissions import Rule, can
 
 
 @admin.register(ProvisioningRun)
@@ -68,6 +72,24 @@ class ProvisioningRunAdmin(ReadOnlyModelAdmin):
         if obj.started_at is None or obj.finished_at is None:
             return "–"
         return f"{(obj.finished_at - obj.started_at).total_seconds():.1f} s"
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page that asks before a document is put back."""
+        view = self.admin_site.admin_view(self.put_back_view)
+        return [
+            path("put-back/<int:step_id>/", view, name="roles_provisioningrun_put_back"),
+            *super().get_urls(),
+        ]
+
+    def put_back_view(self, request: HttpRequest, step_id: int) -> HttpResponse:
+        """Ask once, with the plan; queue the run on POST, and go to it."""
+        step = ProvisioningStep.objects.select_related("run__role__account").filter(pk=step_id).first()
+        if step is None:
+            raise Http404(f"There is no step {step_id}.")
+        self.row_or_404(request, step.run_id)
+        if not can(request.user, Rule.RESTORE_DOCUMENTS):
+            raise PermissionDenied
+        return putting_back.view(self, request, step)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

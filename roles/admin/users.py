@@ -153,7 +153,10 @@ class UserAdmin(PortalModelAdmin):
         person = self.get_object(request, object_id)
         extra = {
             "person": person,
-            "memberships": Membership.objects.open().filter(user=person).select_related("group"),
+            "memberships": Membership.objects.open()
+            .filter(user=person)
+            .select_related("group")
+            .annotate(why_disabled=queries.why_disabled("group", "group_id")),
             "may_change": self.has_change_permission(request, person),
             "may_cut_off": can(request.user, Rule.CUT_OFF),
             "cut_offs": queries.open_cut_offs(user=person) if person is not None else [],

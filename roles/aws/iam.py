@@ -81,6 +81,31 @@ def update_assume_role_policy(session: AccountSession, role: RoleArn, document: 
     return request_id(answer)
 
 
+def delete_role(session: AccountSession, role: RoleArn) -> str:
+    """Delete the role and return AWS's request id. One that is gone already is as good as deleted.
+
+    Raises `AwsConflict` while a policy or an instance profile hangs on it, and for some time after that.
+    """
+    try:
+        with _calling("DeleteRole", session, str(role)):
+            answer = session.iam.delete_role(RoleName=role.name)
+    except AwsNotFound as error:
+        return error.request_id
+    return request_id(answer)
+
+
+def role_policies(session: AccountSession, role: RoleArn) -> tuple[str, ...]:
+    """Return the names of the role's inline policies, whosever; none when there is no such role."""
+    found: list[str] = []
+    try:
+        with _calling("ListRolePolicies", session, str(role)):
+            for page in session.iam.get_paginator("list_role_policies").paginate(RoleName=role.name):
+                found += page["PolicyNames"]
+    except AwsNotFound:
+        return ()
+    return tuple(found)
+
+
 def get_role_policy(session: AccountSession, role: RoleArn, policy_name: str) -> PolicyDocument | None:
     """Return the role's inline policy of this name; None when there is none, or no such role."""
     try:
@@ -120,6 +145,18 @@ def get_instance_profile(session: AccountSession, role: RoleArn) -> tuple[str, .
     return tuple(item["RoleName"] for item in found["Roles"])
 
 
+def instance_profiles_of(session: AccountSession, role: RoleArn) -> tuple[str, ...]:
+    """Return the names of the instance profiles that hold the role; none when there is no such role."""
+    found: list[str] = []
+    try:
+        with _calling("ListInstanceProfilesForRole", session, str(role)):
+            for page in session.iam.get_paginator("list_instance_profiles_for_role").paginate(RoleName=role.name):
+                found += [profile["InstanceProfileName"] for profile in page["InstanceProfiles"]]
+    except AwsNotFound:
+        return ()
+    return tuple(found)
+
+
 def create_instance_profile(session: AccountSession, role: RoleArn) -> str:
     """Create the instance profile of the role's name and path, empty; return AWS's request id."""
     with _calling("CreateInstanceProfile", session, role.instance_profile):
@@ -139,6 +176,29 @@ def add_role_to_instance_profile(session: AccountSession, role: RoleArn) -> str:
     except AwsLimitExceeded as error:
         if role.name not in (get_instance_profile(session, role) or ()):
             raise
+        return error.request_id
+    return request_id(answer)
+
+
+def remove_role_from_instance_profile(session: AccountSession, role: RoleArn) -> str:
+    """Take the role out of the instance profile of its name; return AWS's request id. One that is not in it is out."""
+    try:
+        with _calling("RemoveRoleFromInstanceProfile", session, role.instance_profile):
+            answer = session.iam.remove_role_from_instance_profile(InstanceProfileName=role.name, RoleName=role.name)
+    except AwsNotFound as error:
+        return error.request_id
+    return request_id(answer)
+
+
+def delete_instance_profile(session: AccountSession, role: RoleArn) -> str:
+    """Delete the instance profile of the role's name; return AWS's request id. One that is gone is as good as deleted.
+
+    Raises `AwsConflict` while a role is in it.
+    """
+    try:
+        with _calling("DeleteInstanceProfile", session, role.instance_profile):
+            answer = session.iam.delete_instance_profile(InstanceProfileName=role.name)
+    except AwsNotFound as error:
         return error.request_id
     return request_id(answer)
 

@@ -11,7 +11,7 @@ from typing import Any
 from roles.aws.errors import translated
 from roles.aws.sessions import AccountSession
 from roles.values.accounts import AccountAccess
-from roles.values.arns import MANAGED_POLICY_PATH, MANAGED_POLICY_PREFIX
+from roles.values.arns import MANAGED_POLICY_PATH, MANAGED_POLICY_PREFIX, MANAGED_TAG, MANAGED_TAGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +44,20 @@ class Probe:
         """Return whether the policies of `principal` (an ARN of this account) allow each action on `resource`.
 
         IAM looks at the identity's own policies, its boundary and those of the organisation; never at the policy of
-        the resource. Attaching is asked for a policy of the portal's own, as that is all that is needed. Raises
-        `AwsAccessDenied` for who may not ask.
+        the resource. Attaching is asked for a policy of the portal's own and deleting for a role that it made, as that
+        is all that is needed. Raises `AwsAccessDenied` for who may not ask.
         """
         account = self.session.access.account_id
         attached = f"arn:{principal.split(':')[1]}:iam::{account}:policy{MANAGED_POLICY_PATH}{MANAGED_POLICY_PREFIX}"
+        context = {"iam:PolicyARN": attached, f"iam:ResourceTag/{MANAGED_TAG}": MANAGED_TAGS[MANAGED_TAG]}
         with translated(service="iam", operation="SimulatePrincipalPolicy", account=account, arn=principal):
             answer = self.session.iam.simulate_principal_policy(
                 PolicySourceArn=principal,
                 ActionNames=[*actions],
                 ResourceArns=[resource],
                 ContextEntries=[
-                    {"ContextKeyName": "iam:PolicyARN", "ContextKeyValues": [attached], "ContextKeyType": "string"}
+                    {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
+                    for key, value in context.items()
                 ],
             )
         return {one["EvalActionName"]: one["EvalDecision"] == "allowed" for one in answer["EvaluationResults"]}

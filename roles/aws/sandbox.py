@@ -142,9 +142,8 @@ def seed(endpoint_url: str, *, credentials_file: Path) -> None:
     )
     _write_profiles(credentials_file, keys)
     _seed_role(owner_iam, PROVISIONER_ROLE, provisioner_trust())
-    owner_iam.put_role_policy(
-        RoleName=PROVISIONER_ROLE, PolicyName="xacct-provisioner", PolicyDocument=json.dumps(provisioner_policy())
-    )
+    for policy_name, policy in (("xacct-provisioner", provisioner_policy()), ("sandbox-only", sandbox_only_policy())):
+        owner_iam.put_role_policy(RoleName=PROVISIONER_ROLE, PolicyName=policy_name, PolicyDocument=json.dumps(policy))
     _seed_role(
         owner_iam,
         FOREIGN_ROLE,

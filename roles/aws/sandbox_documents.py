@@ -25,6 +25,9 @@ SANDBOX_ANYWHERE = (
     "iam:CreateInstanceProfile",
     "iam:GetInstanceProfile",
     "iam:AddRoleToInstanceProfile",
+    "iam:RemoveRoleFromInstanceProfile",
+    "iam:DeleteInstanceProfile",
+    "iam:DeleteRole",
     "iam:CreatePolicy",
     "iam:AttachRolePolicy",
     "iam:DetachRolePolicy",
@@ -64,10 +67,11 @@ def provisioning_policy() -> dict[str, Any]:
 
 
 def sandbox_only_policy() -> dict[str, Any]:
-    """Return what the provisioning identity needs besides, in the sandbox alone.
+    """Return what the provisioning identity and the provisioner role need besides, in the sandbox alone.
 
     MiniStack 1.5 asks for calls on instance profiles and CreatePolicy with the resource `*`, or with the role's ARN,
-    where AWS asks with the profile's or the policy's ARN; and it does not know the condition key `iam:PolicyARN`.
+    where AWS asks with the profile's or the policy's ARN; and it does not know the condition keys `iam:PolicyARN` and
+    `iam:ResourceTag`.
     """
     return document(_allow([*SANDBOX_ANYWHERE], ["*"], sid="SandboxAnywhere"))
 

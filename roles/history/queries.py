@@ -95,8 +95,8 @@ def run(user: User, run_id: int) -> ProvisioningRun:
 
 
 def newer_run(run: ProvisioningRun) -> ProvisioningRun | None:
-    """Return the newest run of the same role, or None when this one is."""
-    return ProvisioningRun.objects.filter(role=run.role_id, pk__gt=run.pk).order_by("-pk").first()
+    """Return the newest run of the same role that brings AWS in line, or None when this one is."""
+    return ProvisioningRun.objects.reconciling().filter(role=run.role_id, pk__gt=run.pk).order_by("-pk").first()
 
 
 def runs_of_request(user: User, request_id: str) -> tuple[ProvisioningRun, ...]:

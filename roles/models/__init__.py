@@ -9,6 +9,7 @@ from roles.models.events import AuditChain, AuditEvent
 from roles.models.groups import GroupRole, Membership, UserGroup
 from roles.models.iam_roles import AssumeRoleGrant, IamRole
 from roles.models.runs import ProvisioningRun, ProvisioningStep, ResourceLease
+from roles.models.suspensions import Suspension
 from roles.models.tokens import IssuedToken
 from roles.models.users import User
 
@@ -28,6 +29,7 @@ __all__ = [
     "ProvisioningRun",
     "ProvisioningStep",
     "ResourceLease",
+    "Suspension",
     "ToolBearer",
     "User",
     "UserGroup",

@@ -53,6 +53,14 @@ class RunStatus(models.TextChoices):
 FINAL_RUN_STATUSES = (RunStatus.IN_SYNC, RunStatus.NEEDS_OWNER, RunStatus.FAILED)
 
 
+class RunPurpose(models.TextChoices):
+    """What a run is for."""
+
+    RECONCILE = "reconcile", "Bring AWS in line"
+    DELETE_ROLE = "delete_role", "Delete a role"
+    PUT_BACK = "put_back", "Put a document back"
+
+
 class StepAction(models.TextChoices):
     """What a step did to its resource."""
 

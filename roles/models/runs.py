@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from roles.models.choices import FINAL_RUN_STATUSES, RunStatus, StepAction, StepStatus
+from roles.models.choices import FINAL_RUN_STATUSES, RunPurpose, RunStatus, StepAction, StepStatus
 from roles.models.groups import GroupRole
 from roles.models.iam_roles import IamRole
 
@@ -19,16 +19,26 @@ class RunQuerySet(models.QuerySet["ProvisioningRun"]):
         """Return the runs that are not in a final state."""
         return self.exclude(status__in=FINAL_RUN_STATUSES)
 
+    def reconciling(self) -> RunQuerySet:
+        """Return the runs that bring AWS in line with the database: what the others did says nothing about that."""
+        return self.filter(purpose=RunPurpose.RECONCILE)
+
 
 class ProvisioningRun(models.Model):
-    """One reconciliation of AWS with the database, for one source role and everything it reaches.
+    """One reconciliation of AWS with the database, for one source role and everything it reaches; or one order besides.
 
-    The row is the truth: a message only says its number. `sent_at` is when the broker last took that message,
-    `claimed_until` when another worker may take the run over.
+    The orders are to delete `role`, or to put back the document that the step `puts_back` replaced: of it the portal's
+    own statements, or all of it `exactly`. The row is the truth: a message only says its number. `sent_at` is when the
+    broker last took that message, `claimed_until` when another worker may take the run over.
     """
 
     role = models.ForeignKey(IamRole, on_delete=models.PROTECT, related_name="runs")
     mapping = models.ForeignKey(GroupRole, null=True, blank=True, on_delete=models.PROTECT, related_name="runs")
+    purpose = models.CharField(max_length=12, choices=RunPurpose, default=RunPurpose.RECONCILE)
+    puts_back = models.ForeignKey(
+        "ProvisioningStep", null=True, blank=True, on_delete=models.PROTECT, related_name="put_back_by"
+    )
+    exactly = models.BooleanField(default=False, help_text="Put back statements of others too.")
     trigger = models.CharField(max_length=64, help_text="The event code that asked for it, e.g. mapping.added.")
     status = models.CharField(max_length=12, choices=RunStatus, default=RunStatus.QUEUED)
     requested_by = models.ForeignKey(
@@ -38,6 +48,9 @@ class ProvisioningRun(models.Model):
     request_id = models.CharField(max_length=64, db_index=True)
     plan_digest = models.CharField(
         max_length=64, blank=True, help_text="The plan the admin confirmed; empty when none was seen."
+    )
+    plan_seen = models.CharField(
+        max_length=64, blank=True, help_text="What AWS had when an order was confirmed; empty for other runs."
     )
     queued_at = models.DateTimeField(default=timezone.now)
     sent_at = models.DateTimeField(null=True, blank=True)
@@ -57,7 +70,15 @@ class ProvisioningRun(models.Model):
         verbose_name = "run"
         ordering = ("-id",)
         permissions = (("retry_provisioningrun", "Can retry a run"),)
-        constraints = (models.CheckConstraint(name="run_status_known", condition=Q(status__in=RunStatus.values)),)
+        constraints = (
+            models.CheckConstraint(name="run_status_known", condition=Q(status__in=RunStatus.values)),
+            models.CheckConstraint(name="run_purpose_known", condition=Q(purpose__in=RunPurpose.values)),
+            models.CheckConstraint(
+                name="run_puts_back_a_step",
+                condition=Q(purpose=RunPurpose.PUT_BACK, puts_back__isnull=False)
+                | (~Q(purpose=RunPurpose.PUT_BACK) & Q(puts_back__isnull=True)),
+            ),
+        )
         indexes = (
             models.Index(fields=("status", "queued_at"), name="run_by_status"),
             models.Index(fields=("-queued_at",), name="run_newest"),
@@ -101,6 +122,7 @@ class ProvisioningStep(models.Model):
     class Meta:
         verbose_name = "step"
         ordering = ("run", "attempt", "sequence")
+        permissions = (("restore_provisioningstep", "Can put back what a step replaced"),)
         constraints = (
             models.UniqueConstraint(fields=("run", "attempt", "sequence"), name="step_unique_in_attempt"),
             models.CheckConstraint(name="step_is_1_to_7", condition=Q(step__gte=1, step__lte=7)),

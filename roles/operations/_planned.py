@@ -7,9 +7,16 @@ from contextlib import contextmanager
 
 from django.db import transaction
 
+from roles import context
 from roles.errors import StalePlan
 from roles.models import ProvisioningRun
-from roles.provisioning import desired, outbox
+from roles.provisioning import orders, outbox
+
+
+def require_seen(seen: str) -> None:
+    """Raise `StalePlan` unless its actor has seen what AWS has; a rehearsal is how that is looked at."""
+    if not seen and not context.current().is_rehearsal:
+        raise StalePlan("Nobody has looked at the plan of this.", hint="Look at the plan, then confirm it.")
 
 
 @contextmanager
@@ -23,9 +30,8 @@ def planned(expected_plan: str) -> Iterator[None]:
         yield
         if not expected_plan:
             return
-        sources = sorted({run.role for run in runs}, key=lambda role: role.pk)
-        if desired.digest_for(*sources) != expected_plan:
+        if orders.digest_for(runs) != expected_plan:
             raise StalePlan("What is to be done changed since you looked.", hint="Read the new plan and confirm again.")
         for run in runs:
-            run.plan_digest = desired.digest_for(run.role)
+            run.plan_digest = orders.digest_for([run])
             ProvisioningRun.objects.filter(pk=run.pk).update(plan_digest=run.plan_digest)

@@ -36,7 +36,7 @@ def recheck_owners(*, actor: Any) -> list[ProvisioningRun]:
 def _due() -> list[ProvisioningRun]:
     """Return the runs that are due, the longest ago first."""
     now = timezone.now()
-    of_role = ProvisioningRun.objects.filter(role=OuterRef("role")).order_by("-pk")
+    of_role = ProvisioningRun.objects.reconciling().filter(role=OuterRef("role")).order_by("-pk")
     asked = of_role.exclude(trigger=TRIGGER)
     waits = Q(status=RunStatus.NEEDS_OWNER) | Q(status=RunStatus.FAILED, trigger=TRIGGER)
     rows = ProvisioningRun.objects.filter(waits, pk=Subquery(of_role.values("pk")[:1]), finished_at__isnull=False)
@@ -57,7 +57,7 @@ def _recheck(waiting: ProvisioningRun, actor: Any) -> ProvisioningRun | None:
     """Queue a run of the same role, unless somebody else has queued one meanwhile."""
     with transaction.atomic():
         (role,) = locked_roles(waiting.role)
-        if ProvisioningRun.objects.filter(role=role, pk__gt=waiting.pk).exists():
+        if ProvisioningRun.objects.reconciling().filter(role=role, pk__gt=waiting.pk).exists():
             return None
         mapping = GroupRole.objects.in_force().filter(pk=waiting.mapping_id).select_related("group").first()
         run = outbox.queue_run(actor=actor, role=role, trigger=TRIGGER, mapping=mapping)

@@ -71,5 +71,11 @@ def _sources(finding: DriftFinding) -> list[IamRole]:
 
 def _run(role: IamRole, actor: Any) -> ProvisioningRun:
     """Return a run of the role that has yet to begin, a new one if there is none."""
-    queued = ProvisioningRun.objects.filter(role=role, status=RunStatus.QUEUED, claimed_until__isnull=True)
-    return queued.order_by("-pk").first() or outbox.queue_run(actor=actor, role=role, trigger=TRIGGER)
+    queued = ProvisioningRun.objects.reconciling().filter(
+        role=role, status=RunStatus.QUEUED, claimed_until__isnull=True
+    )
+    there = queued.order_by("-pk").first()
+    if there is None:
+        return outbox.queue_run(actor=actor, role=role, trigger=TRIGGER)
+    outbox.note(there)
+    return there

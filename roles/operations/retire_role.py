@@ -15,7 +15,7 @@ from roles.permissions import Rule, require
 def retire_role(*, actor: Any, role: IamRole, reason: str = "", expected_plan: str = "") -> IamRole:
     """End the role's mappings, the grants to assume it or by it, and its bucket grants; return it.
 
-    Its row stays, and so does the role in AWS: deleting it is its owner's. Raises `NotPermitted`, `NotFound`,
+    Its row stays, and so does the role in AWS: `delete_managed_role` deletes it. Raises `NotPermitted`, `NotFound`,
     `StalePlan`, and `Conflict` when nothing goes through it.
     """
     for rule in (Rule.MANAGE_ROLES, Rule.MAP_ROLES, Rule.MANAGE_GRANTS):

@@ -9,7 +9,7 @@ from django.db import transaction
 from roles.errors import Conflict
 from roles.history.recorder import record
 from roles.models import ProvisioningRun
-from roles.models.choices import RunStatus
+from roles.models.choices import RunPurpose, RunStatus
 from roles.operations._rows import locked, locked_roles
 from roles.permissions import Rule, require
 from roles.provisioning import outbox
@@ -27,12 +27,19 @@ def retry_run(*, actor: Any, run: ProvisioningRun) -> ProvisioningRun:
     with transaction.atomic():
         (role,) = locked_roles(run.role)
         row = locked(ProvisioningRun, run.pk)
+        if row.purpose != RunPurpose.RECONCILE:
+            raise Conflict(
+                f"Run {row.pk} was an order for what AWS had then, so it is not tried again.",
+                hint="Give the order anew: then its plan is what AWS has now.",
+            )
         if row.status not in RETRIABLE:
             raise Conflict(
                 f"Run {row.pk} is '{row.get_status_display()}', so there is nothing to retry.",
                 hint="Only a run that failed or needs the owner can be retried.",
             )
-        underway = ProvisioningRun.objects.unfinished().filter(role=role, pk__gt=row.pk).order_by("-pk").first()
+        underway = (
+            ProvisioningRun.objects.reconciling().unfinished().filter(role=role, pk__gt=row.pk).order_by("-pk").first()
+        )
         if underway is not None:
             return underway
         mapping = row.mapping

@@ -14,7 +14,7 @@ from typing import Any
 from roles.policies.builders import ASSUME_ROLE
 from roles.policies.document import PolicyDocument, Statement
 from roles.values.accounts import AccountId, Partition
-from roles.values.arns import MANAGED_POLICY_PATH, BucketArn, RoleArn
+from roles.values.arns import MANAGED_POLICY_PATH, MANAGED_TAG, MANAGED_TAGS, BucketArn, RoleArn
 
 PROVISIONER_ROLE = "xacct-provisioner"
 PROVISIONER_SID = "PortalProvisioning"
@@ -33,6 +33,12 @@ _POLICY_ACTIONS = {
     "iam:DeleteRolePolicy": "delete a role's inline policy after its last mapping, or when a cut-off is lifted",
     "iam:ListAttachedRolePolicies": "see which managed policies a role has",
 }
+# Only to delete a role: to see what others have on it, and then on roles with the portal's tag alone.
+_WHOLE_ACTIONS = {
+    "iam:ListRolePolicies": "see whether others have policies on a role that is to be deleted",
+    "iam:ListInstanceProfilesForRole": "see which instance profiles hold a role that is to be deleted",
+}
+_DELETE_ACTIONS = {"iam:DeleteRole": "delete a role that it made, when an admin confirms that"}
 _ATTACH_ACTIONS = {
     "iam:AttachRolePolicy": "attach a managed policy of its own to a role whose inline policy is full",
     "iam:DetachRolePolicy": "detach a managed policy of its own",
@@ -52,6 +58,8 @@ _PROFILE_ACTIONS = {
     "iam:GetInstanceProfile": "read a source role's instance profile",
     "iam:CreateInstanceProfile": "create a source role's instance profile",
     "iam:AddRoleToInstanceProfile": "put a source role into its instance profile",
+    "iam:RemoveRoleFromInstanceProfile": "take a source role that is to be deleted out of its instance profile",
+    "iam:DeleteInstanceProfile": "delete the instance profile that it made for a role that is to be deleted",
 }
 # IAM User Guide, "Grant a user permissions to pass a role": AddRoleToInstanceProfile asks for it on the role.
 _PASS_ACTIONS = {"iam:PassRole": "put a source role into its instance profile"}
@@ -66,6 +74,8 @@ _BUCKET_ACTIONS = {
 ACTIONS: dict[str, str] = {
     **_ROLE_ACTIONS,
     **_POLICY_ACTIONS,
+    **_WHOLE_ACTIONS,
+    **_DELETE_ACTIONS,
     **_ATTACH_ACTIONS,
     **_MANAGED_ACTIONS,
     **_PROFILE_ACTIONS,
@@ -77,6 +87,7 @@ _NEVER = (
     "iam:CreateRole",
     "iam:TagRole",
     "iam:UpdateAssumeRolePolicy",
+    "iam:DeleteRole",
     "iam:PutRolePolicy",
     "iam:DeleteRolePolicy",
     "iam:AttachRolePolicy",
@@ -147,10 +158,12 @@ def role_statements(scope: ProvisionerScope) -> tuple[Statement, ...]:
         return ()
     sources = sorted(set(scope.sources))
     account = f"arn:{scope.partition}:iam::{scope.account}"
+    tagged = {f"iam:ResourceTag/{MANAGED_TAG}": MANAGED_TAGS[MANAGED_TAG]}
     own, policies = f"{account}:role/{OWN_NAMES}", f"{account}:policy{MANAGED_POLICY_PATH}*"
     always = (
         _statement("ProvisionRoles", "Allow", _ROLE_ACTIONS, roles),
-        _statement("RolePolicies", "Allow", _POLICY_ACTIONS, roles),
+        _statement("RolePolicies", "Allow", {**_POLICY_ACTIONS, **_WHOLE_ACTIONS}, roles),
+        _statement("DeleteOwnRoles", "Allow", _DELETE_ACTIONS, roles, Condition={"StringEquals": tagged}),
         _statement(
             "AttachOwnPolicies", "Allow", _ATTACH_ACTIONS, roles, Condition={"ArnLike": {"iam:PolicyARN": policies}}
         ),

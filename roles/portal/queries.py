@@ -13,6 +13,7 @@ from django.utils import timezone
 from roles.models import AssumeRoleGrant, Bucket, BucketGrant, GroupRole, IamRole, ProvisioningRun, User
 from roles.models.choices import AccessLevelChoice
 from roles.policies.session import Grant, effective_grants
+from roles.provisioning import access
 from roles.tokens import scope
 from roles.tokens.changes import changed_since_issued
 from roles.values.arns import AccessLevel
@@ -35,7 +36,8 @@ class CardGrant:
 class AccessCard:
     """One bucket that a mapping opens. `target` and `bucket` are None while the mapping's role reaches nothing.
 
-    `has_changed`: credentials that this session handed out give something else than the mapping does now.
+    `has_changed`: credentials that this session handed out give something else than the mapping does now. `disabled`
+    says in a sentence what on the way to it an admin disabled, and why; empty: nothing.
     """
 
     mapping: GroupRole
@@ -46,6 +48,7 @@ class AccessCard:
     is_expired: bool
     queued_at: datetime | None
     has_changed: bool = False
+    disabled: str = ""
 
     @property
     def reads(self) -> bool:
@@ -55,6 +58,8 @@ class AccessCard:
     @property
     def why(self) -> str:
         """Why it cannot be used yet, as the key of a sentence on the page; empty when it can."""
+        if self.disabled:
+            return "disabled"
         if self.is_expired:
             return "expired"
         if self.bucket is None:
@@ -66,17 +71,19 @@ def access_cards(user: User, session: Any) -> list[AccessCard]:
     """Return a card for each bucket of each mapping of the user's groups: usable ones first, then by name."""
     usable = {item.mapping.pk: item for item in scope.usable_mappings(user)}
     changed = changed_since_issued(user, session, usable.values())
-    waiting = [mapping for mapping in open_mappings(user) if mapping.pk not in usable]
-    reached = _reached(waiting)
+    mappings = open_mappings(user)
+    reached, disabled = _reached(mappings), access.disabled_now()
     now = timezone.now()
     cards: list[AccessCard] = []
     for item in usable.values():
         found = [
             (target.role, grant.bucket, grant.level, grant.prefix) for target in item.targets for grant in target.grants
         ]
-        cards += _cards(item.mapping, found, now, is_usable=True)
-    for mapping in waiting:
-        cards += _cards(mapping, reached.get(mapping.pk, []), now, is_usable=False)
+        paused = [one for one in reached.get(item.mapping.pk, []) if disabled.on_the_way(item.mapping, *one[:2])]
+        cards += _cards(item.mapping, [*found, *paused], now, disabled, is_usable=True)
+    for mapping in mappings:
+        if mapping.pk not in usable:
+            cards += _cards(mapping, reached.get(mapping.pk, []), now, disabled, is_usable=False)
     cards = [replace(card, has_changed=card.mapping.pk in changed) for card in cards]
     return sorted(cards, key=lambda card: (bool(card.why), str(card.bucket or ""), card.mapping.pk))
 
@@ -97,7 +104,9 @@ def open_mappings(user: User) -> list[GroupRole]:
     return list(rows) if user.is_active else []
 
 
-def _cards(mapping: GroupRole, found: Iterable[_Reached], now: datetime, *, is_usable: bool) -> list[AccessCard]:
+def _cards(
+    mapping: GroupRole, found: Iterable[_Reached], now: datetime, disabled: access.Disabled, *, is_usable: bool
+) -> list[AccessCard]:
     is_expired = mapping.expires_at is not None and mapping.expires_at <= now
     queued_at = getattr(mapping, "last_queued_at", None)
     buckets: dict[tuple[int, int], tuple[IamRole, Bucket, list[CardGrant]]] = {}
@@ -105,15 +114,25 @@ def _cards(mapping: GroupRole, found: Iterable[_Reached], now: datetime, *, is_u
         entry = buckets.setdefault((target.pk, bucket.pk), (target, bucket, []))
         entry[2].append(CardGrant(level, prefix))
     if not buckets:
-        return [AccessCard(mapping, None, None, (), is_usable, is_expired, queued_at)]
+        sentence = disabled.on_the_way(mapping)
+        return [AccessCard(mapping, None, None, (), is_usable, is_expired, queued_at, disabled=sentence)]
     return [
-        AccessCard(mapping, target, bucket, tuple(grants), is_usable, is_expired, queued_at)
+        AccessCard(
+            mapping,
+            target,
+            bucket,
+            tuple(grants),
+            is_usable,
+            is_expired,
+            queued_at,
+            disabled=disabled.on_the_way(mapping, target, bucket),
+        )
         for target, bucket, grants in buckets.values()
     ]
 
 
 def _reached(mappings: Sequence[GroupRole]) -> Mapping[int, list[_Reached]]:
-    """Return what mappings that cannot be used yet will open, by mapping id. Two queries."""
+    """Return what mappings open, or will open once they can be used, by mapping id. Two queries."""
     targets: dict[int, list[IamRole]] = {}
     chains = AssumeRoleGrant.objects.open().filter(source__in=[mapping.role_id for mapping in mappings])
     for chain in chains.select_related("target__account"):

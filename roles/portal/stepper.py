@@ -10,7 +10,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from roles.models import ProvisioningRun, ProvisioningStep
-from roles.models.choices import RunStatus, StepStatus
+from roles.models.choices import RunPurpose, RunStatus, StepStatus
 from roles.provisioning.resources import STEP_TITLES
 
 PENDING = "pending"
@@ -70,7 +70,10 @@ class Progress:
 def progress_of(run: ProvisioningRun, steps: Sequence[ProvisioningStep]) -> Progress:
     """Return the progress of a run with the steps of one of its attempts, in order."""
     without_steps = NOT_NEEDED if run.status == RunStatus.IN_SYNC else PENDING
-    stages = tuple(_stage(int(step.value), title, steps, without_steps) for step, title in STEP_TITLES.items())
+    if run.purpose == RunPurpose.RECONCILE:
+        stages = tuple(_stage(int(step.value), title, steps, without_steps) for step, title in STEP_TITLES.items())
+    else:
+        stages = (_of_order(RunPurpose(run.purpose).label, steps),)
     late = run.status == RunStatus.QUEUED and timezone.now() - run.queued_at > NO_WORKER_AFTER
     seconds = 0 if run.is_final else _SECONDS_BETWEEN_LOOKS.get(RunStatus(run.status), 3)
     return Progress(run, stages, _seen(run, steps, late), seconds, late)
@@ -78,9 +81,17 @@ def progress_of(run: ProvisioningRun, steps: Sequence[ProvisioningStep]) -> Prog
 
 def _stage(number: int, title: str, steps: Sequence[ProvisioningStep], without_steps: str) -> Stage:
     changes = tuple(step for step in steps if step.step == number)
+    return Stage(number, title, _state(changes, without_steps), changes)
+
+
+def _of_order(title: str, steps: Sequence[ProvisioningStep]) -> Stage:
+    """Return the one stage of an order: it has none of the procedure's steps to go through."""
+    return Stage(1, title, _state(steps, PENDING), tuple(steps))
+
+
+def _state(changes: Sequence[ProvisioningStep], without_steps: str) -> str:
     states = {step.status for step in changes}
-    state = next((state.value for state in _WORST_FIRST if state in states), without_steps)
-    return Stage(number, title, state, changes)
+    return next((state.value for state in _WORST_FIRST if state in states), without_steps)
 
 
 def _seen(run: ProvisioningRun, steps: Sequence[ProvisioningStep], late: bool) -> str:

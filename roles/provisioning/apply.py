@@ -8,19 +8,22 @@ from typing import cast
 from roles.aws import iam, managed_policies, s3
 from roles.aws.sessions import AccountSession
 from roles.policies.document import parse
-from roles.provisioning.managed import MANAGED_TAGS, NOT_ATTACHED, numbers_in
+from roles.provisioning.managed import NOT_ATTACHED, numbers_in
 from roles.provisioning.observed import Accounts, bucket_of
 from roles.provisioning.plan import inline_policy_of, slot_of
 from roles.provisioning.resources import (
     Action,
     Change,
+    DesiredAsBefore,
     DesiredDocument,
+    DesiredNoProfile,
+    DesiredNoRole,
     DesiredPolicies,
     DesiredProfile,
     DesiredRole,
     Place,
 )
-from roles.values.arns import role_arn
+from roles.values.arns import MANAGED_TAGS, role_arn
 
 
 def apply(change: Change, accounts: Accounts) -> str:
@@ -38,8 +41,15 @@ def _apply_to_role(change: Change, session: AccountSession) -> str:
     return iam.update_assume_role_policy(session, role_arn(change.resource), document)
 
 
+def _apply_to_whole_role(change: Change, session: AccountSession) -> str:
+    return iam.delete_role(session, cast(DesiredNoRole, change.desired).role)  # as `slot_of` said
+
+
 def _apply_to_profile(change: Change, session: AccountSession) -> str:
-    wish = cast(DesiredProfile, change.desired)  # as `slot_of` said
+    wish = cast(DesiredProfile | DesiredNoProfile, change.desired)  # as `slot_of` said
+    if isinstance(wish, DesiredNoProfile):
+        request_id = iam.remove_role_from_instance_profile(session, wish.role)
+        return iam.delete_instance_profile(session, wish.role) if change.action is Action.DELETE else request_id
     if change.action is Action.CREATE:
         iam.create_instance_profile(session, wish.role)
     return iam.add_role_to_instance_profile(session, wish.role)
@@ -78,7 +88,7 @@ def _policy_arn(wish: DesiredPolicies, name: str) -> str:
 
 
 def _apply_to_bucket_policy(change: Change, session: AccountSession) -> str:
-    wish = cast(DesiredDocument, change.desired)  # as `slot_of` said
+    wish = cast(DesiredDocument | DesiredAsBefore, change.desired)  # as `slot_of` said
     bucket = bucket_of(wish)
     if change.after is None:
         return s3.delete_bucket_policy(session, bucket, region=wish.region)
@@ -87,6 +97,7 @@ def _apply_to_bucket_policy(change: Change, session: AccountSession) -> str:
 
 _HANDLERS: dict[Place, Callable[[Change, AccountSession], str]] = {
     Place.ROLE: _apply_to_role,
+    Place.WHOLE_ROLE: _apply_to_whole_role,
     Place.PROFILE: _apply_to_profile,
     Place.INLINE_POLICY: _apply_to_inline_policy,
     Place.MANAGED_POLICIES: _apply_to_managed_policies,

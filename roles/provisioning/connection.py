@@ -15,12 +15,13 @@ from typing import Any
 
 from roles.aws import iam, s3
 from roles.aws.probe import Identity, Probe
+from roles.aws.sessions import AccountSession
 from roles.errors import AwsAccessDenied, AwsError, AwsNotFound, PolicySyntax
 from roles.models import AwsAccount, Bucket
 from roles.policies.provisioner import ACTIONS, provisioner_policy
 from roles.provisioning import remarks as words
-from roles.provisioning.plan import INLINE_POLICY_NAME
 from roles.provisioning.remarks import Remark, Tone
+from roles.provisioning.resources import INLINE_POLICY_NAME
 from roles.provisioning.scope import provisioner_scope
 from roles.values.accounts import AccessMode
 from roles.values.arns import RoleArn, principal_of_caller, role_arn
@@ -188,11 +189,14 @@ class _Permissions:
             return self._probe.read_roles
         if action == "iam:GetInstanceProfile":
             return partial(iam.get_instance_profile, session, _role_of_profile(resource))
-        if action == "iam:GetRole":
-            return partial(iam.get_role, session, role_arn(resource))
         if action == "iam:GetRolePolicy":
             return partial(iam.get_role_policy, session, role_arn(resource), INLINE_POLICY_NAME)
-        return None
+        reads: dict[str, Callable[[AccountSession, RoleArn], object]] = {
+            "iam:GetRole": iam.get_role,
+            "iam:ListRolePolicies": iam.role_policies,
+            "iam:ListInstanceProfilesForRole": iam.instance_profiles_of,
+        }
+        return partial(reads[action], session, role_arn(resource)) if action in reads else None
 
     def _read_bucket(self, name: str) -> None:
         region = self._regions[name]

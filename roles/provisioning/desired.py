@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 from roles.models import Bucket, BucketGrant, IamRole
 from roles.models.choices import RoleOwnership
@@ -32,8 +33,10 @@ from roles.provisioning import own_policies
 from roles.provisioning.facts import Facts
 from roles.provisioning.plan import digest_of
 from roles.provisioning.resources import (
+    Change,
     Desired,
     DesiredAccess,
+    DesiredAsBefore,
     DesiredDocument,
     DesiredProfile,
     DesiredRole,
@@ -43,6 +46,7 @@ from roles.provisioning.resources import (
 from roles.values.accounts import AccountAccess
 from roles.values.arns import AccessLevel, RoleArn
 
+W = TypeVar("W", bound=Desired)
 # Who the portal is in AWS, as principals for the trust of a source role; asked only when a trust is computed.
 Principals = Callable[[], tuple[str, ...]]
 # A grant's end is stamped before its transaction commits, and by another machine's clock than the run's start: a run
@@ -56,6 +60,7 @@ class Item:
 
     `wish` returns None when the thing to verify is not wished any more. `needs` are the ARNs that must be in order
     before: an item is skipped when one of them failed. Where nothing is given, but only taken out, nothing is needed.
+    `check` raises a `PortalError` when what would be written may not be.
     """
 
     step: Step
@@ -64,6 +69,7 @@ class Item:
     wish: Callable[[Facts], Desired | None]
     about: Callable[[], Facts]
     needs: tuple[str, ...] = ()
+    check: Callable[[Change], None] = lambda _change: None
 
     def compute(self) -> Desired | None:
         """Return what must be by the database as it is now: call it while the lease is held."""
@@ -104,12 +110,26 @@ def wishes_for(
 
 def with_principals(wishes: Iterable[Desired], principals: Principals) -> tuple[Desired, ...]:
     """Return wishes that were computed without knowing who the portal is, now that it can be asked."""
-    return tuple(
-        replace(wish, trust=_source_trust(wish.role, wish.wanted, principals))
-        if isinstance(wish, DesiredRole) and wish.trust is not None
-        else wish
-        for wish in wishes
-    )
+    return tuple(_with_principals(wish, principals) for wish in wishes)
+
+
+def asks_who_the_portal_is(wish: Desired) -> bool:
+    """Return whether the portal itself is part of what is wished for: AWS knows who that is."""
+    if isinstance(wish, DesiredAsBefore):
+        return any(map(asks_who_the_portal_is, wish.wished))
+    return isinstance(wish, DesiredRole) and wish.trust is not None and wish.wanted
+
+
+def _with_principals(wish: Desired, principals: Principals) -> Desired:
+    if isinstance(wish, DesiredAsBefore):
+        return replace(wish, wished=tuple(_with_trust(one, principals) for one in wish.wished))
+    return _with_trust(wish, principals)
+
+
+def _with_trust(wish: W, principals: Principals) -> W:
+    if isinstance(wish, DesiredRole) and wish.trust is not None:
+        return replace(wish, trust=_source_trust(wish.role, wish.wanted, principals))
+    return wish
 
 
 def items_for(
@@ -292,15 +312,11 @@ def _target_role(role_id: int, facts: Facts) -> DesiredRole:
 def _trust(own: frozenset[int], target_id: int, facts: Facts) -> DesiredDocument:
     """Return the trust of a target. `own` are the source roles whose runs these are: they are taken to exist."""
     sources, target = facts.sources_in_use(target_id), facts.role(target_id)
-    resource = str(target.arn)
     named = [
-        one.arn
-        for one in sources
-        # One in an account that the portal cannot read is known once AWS took its name from a run of its own.
-        if one.pk in own or str(one.arn) in facts.seen or (one.pk, resource) in facts.named
+        one.arn for one in sources if one.pk in own or facts.is_seen(one.pk) or facts.is_trusted(one.pk, target_id)
     ]
     statements = trust_statements(named, attribution=target.attribution)
-    return DesiredDocument(Step.TARGET_TRUST, target.account.access(), resource, TRUST_SIDS, statements)
+    return DesiredDocument(Step.TARGET_TRUST, target.account.access(), str(target.arn), TRUST_SIDS, statements)
 
 
 def _cut_off(target_id: int, facts: Facts) -> DesiredDocument:
@@ -338,7 +354,7 @@ def _bucket_policy(bucket_id: int, sources: frozenset[int], facts: Facts) -> Des
 def _is_named(holder: int, sources: frozenset[int], facts: Facts) -> bool:
     """Return whether a bucket's policy names this target role: it is used, and a run of `sources` or a step saw it."""
     used = {source.pk for source in facts.sources_in_use(holder)}
-    return bool(used) and (not used.isdisjoint(sources) or str(facts.role(holder).arn) in facts.seen)
+    return bool(used) and (not used.isdisjoint(sources) or facts.is_seen(holder))
 
 
 def _access_items(source_id: int, facts: Facts) -> list[Item]:

@@ -182,8 +182,9 @@ def _settled(mapped: Mapping[int, datetime]) -> list[int]:
 
     Those whose newest run is in sync come first.
     """
-    of_role = ProvisioningRun.objects.filter(role=OuterRef("role"), status__in=FINAL_RUN_STATUSES).order_by("-pk")
-    runs = ProvisioningRun.objects.filter(status__in=SETTLED).values("role").order_by("role")
+    reconciling = ProvisioningRun.objects.reconciling()
+    of_role = reconciling.filter(role=OuterRef("role"), status__in=FINAL_RUN_STATUSES).order_by("-pk")
+    runs = reconciling.filter(status__in=SETTLED).values("role").order_by("role")
     rows = runs.annotate(last=Max("queued_at"), newest=Subquery(of_role.values("status")[:1]))
     settled = [row for row in rows if row["role"] not in mapped or row["last"] >= mapped[row["role"]]]
     return [row["role"] for row in sorted(settled, key=lambda row: row["newest"] != RunStatus.IN_SYNC)]

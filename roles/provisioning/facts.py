@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
-from django.db.models import Exists, Max, OuterRef, Q
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 
 from roles.models import (
     AssumeRoleGrant,
@@ -25,7 +25,7 @@ from roles.models import (
     ProvisioningRun,
     ProvisioningStep,
 )
-from roles.models.choices import RunStatus, StepStatus
+from roles.models.choices import RunPurpose, RunStatus, StepAction, StepStatus
 from roles.provisioning.resources import Step, is_cut_off
 
 _ROLE_STEPS = (int(Step.SOURCE_ROLE.value), int(Step.TARGET_ROLE.value))
@@ -240,34 +240,63 @@ class Facts:
     # --- what runs and comparisons left ---
 
     def last_in_sync(self, source: int) -> datetime | None:
-        """Return when the newest run of `source` that ended in sync began; None when there was none."""
+        """Return when the newest run that brought AWS in line for `source` began; None when there was none."""
         return self._in_sync.get(source)
 
     @cached_property
     def _in_sync(self) -> dict[int, datetime]:
-        runs = ProvisioningRun.objects.filter(status=RunStatus.IN_SYNC, started_at__isnull=False)
+        runs = ProvisioningRun.objects.reconciling().filter(status=RunStatus.IN_SYNC, started_at__isnull=False)
         if not self._is_of_all:
             runs = runs.filter(role__in=self._scope)
         newest = runs.order_by("role").values("role").annotate(last=Max("pk")).values("last")
         rows = ProvisioningRun.objects.filter(pk__in=newest).values_list("role", "started_at")
         return {role: began for role, began in rows if began is not None}
 
-    @cached_property
-    def seen(self) -> frozenset[str]:
-        """The ARNs of roles that a step has created or found. A step about no role leaves no document."""
-        steps = ProvisioningStep.objects.filter(step__in=_ROLE_STEPS, status=StepStatus.DONE, after__isnull=False)
-        if not self._is_of_all:
-            near = {pk for chain in self._chains for pk in (chain.source, chain.target)} | self._scope
-            steps = steps.filter(resource__in=[str(self.role(pk).arn) for pk in near])
-        return frozenset(steps.values_list("resource", flat=True).distinct())
+    def is_seen(self, role: int) -> bool:
+        """Return whether a step has created or found the role in AWS, and none deleted it since.
+
+        A document may name it then: AWS refuses one that names nobody.
+        """
+        arn = str(self.role(role).arn)
+        return self._seen.get(arn, 0) > self._deleted.get(arn, 0)
+
+    def is_trusted(self, source: int, target: int) -> bool:
+        """Return whether `target` trusts `source` since a run of its own: AWS took its name, so it exists.
+
+        That is how a source role in an account that the portal cannot read is known before its access was proved. One
+        that was deleted since does not.
+        """
+        trusted = self._trusted.get((source, str(self.role(target).arn)), 0)
+        return trusted > self._deleted.get(str(self.role(source).arn), 0)
 
     @cached_property
-    def named(self) -> frozenset[tuple[int, str]]:
-        """The source roles that a target, by its ARN, trusts since a run of their own: AWS took their name."""
-        steps = ProvisioningStep.objects.filter(step=int(Step.TARGET_TRUST.value), status=StepStatus.DONE)
+    def _seen(self) -> dict[str, int]:
+        """The newest step that created or found each role, by its ARN. A step about no role leaves no document."""
+        return _newest(self._role_steps.filter(after__isnull=False))
+
+    @cached_property
+    def _deleted(self) -> dict[str, int]:
+        """The newest step that deleted each role, by its ARN."""
+        return _newest(self._role_steps.filter(action=StepAction.DELETE))
+
+    @property
+    def _role_steps(self) -> QuerySet[ProvisioningStep]:
+        steps = ProvisioningStep.objects.filter(step__in=_ROLE_STEPS, status=StepStatus.DONE)
+        if self._is_of_all:
+            return steps
+        near = {pk for chain in self._chains for pk in (chain.source, chain.target)} | self._scope
+        return steps.filter(resource__in=[str(self.role(pk).arn) for pk in near])
+
+    @cached_property
+    def _trusted(self) -> dict[tuple[int, str], int]:
+        """The newest step of a source role's own run that wrote or found a target's trust, by both."""
+        steps = ProvisioningStep.objects.filter(
+            step=int(Step.TARGET_TRUST.value), status=StepStatus.DONE, run__purpose=RunPurpose.RECONCILE
+        )
         if not self._is_of_all:
             steps = steps.filter(resource__in=[str(self.role(pk).arn) for pk in self._scope])
-        return frozenset(steps.values_list("run__role", "resource").distinct())
+        newest = steps.order_by("run__role", "resource").values("run__role", "resource").annotate(last=Max("pk"))
+        return {(role, arn): last for role, arn, last in newest.values_list("run__role", "resource", "last")}
 
     @cached_property
     def drifted_roles(self) -> frozenset[int]:
@@ -317,6 +346,11 @@ class Facts:
             for finding in DriftFinding.objects.open().filter(inline | managed):
                 found.setdefault((finding.step, finding.resource), []).extend([finding.before, finding.after])
         return found
+
+
+def _newest(steps: QuerySet[ProvisioningStep]) -> dict[str, int]:
+    """Return the id of the newest of these steps by its resource."""
+    return dict(steps.order_by("resource").values("resource").annotate(last=Max("pk")).values_list("resource", "last"))
 
 
 def _by(rows: Iterable[Row], name: str) -> dict[int, list[Row]]:

@@ -121,12 +121,12 @@ def _sources_about(account: AwsAccount) -> QuerySet[IamRole]:
     holders = BucketGrant.objects.filter(bucket__account=account).values("role")
     chains = AssumeRoleGrant.objects.filter(Q(target__account=account) | Q(target__in=holders)).values("source")
     sources = IamRole.objects.filter(Q(account=account) | Q(pk__in=chains))
-    return sources.filter(pk__in=ProvisioningRun.objects.values("role"))
+    return sources.filter(pk__in=ProvisioningRun.objects.reconciling().values("role"))
 
 
 def _newest_of(roles: QuerySet[IamRole]) -> list[tuple[int, int, str]]:
     """Return id, newest run and its status for each role."""
-    runs = ProvisioningRun.objects.filter(role=OuterRef("pk")).order_by("-pk")
+    runs = ProvisioningRun.objects.reconciling().filter(role=OuterRef("pk")).order_by("-pk")
     rows = roles.annotate(run=Subquery(runs.values("pk")[:1]), state=Subquery(runs.values("status")[:1]))
     return list(rows.order_by("pk").values_list("pk", "run", "state"))
 

@@ -14,10 +14,8 @@ from roles.policies.document import PolicyDocument
 from roles.policies.equivalence import same_document
 from roles.policies.limits import check_managed_policies
 from roles.provisioning.resources import Action, Change, DesiredPolicies, ObservedPolicies
-from roles.values.arns import RoleArn
+from roles.values.arns import MANAGED_TAG, MANAGED_TAGS, RoleArn
 
-MANAGED_TAG = "xacct-portal"
-MANAGED_TAGS = {MANAGED_TAG: "managed"}
 NOT_ATTACHED = " (not attached)"
 
 

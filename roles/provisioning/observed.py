@@ -9,12 +9,17 @@ from django.conf import settings
 from roles.aws import iam, managed_policies, s3, sts
 from roles.aws.sessions import AccountSession, Purpose, forget_way, kept_session
 from roles.errors import Misconfigured
+from roles.policies.ownership import foreign_statements
+from roles.provisioning.absence import OWN_INLINE_POLICIES
 from roles.provisioning.managed import is_ours, numbers_in
 from roles.provisioning.plan import Slot, inline_policy_of, slot_of
 from roles.provisioning.resources import (
     Desired,
     DesiredAccess,
+    DesiredAsBefore,
     DesiredDocument,
+    DesiredNoProfile,
+    DesiredNoRole,
     DesiredPolicies,
     DesiredProfile,
     DesiredRole,
@@ -22,6 +27,7 @@ from roles.provisioning.resources import (
     ObservedPolicies,
     ObservedProfile,
     ObservedRole,
+    ObservedWhole,
     Place,
 )
 from roles.values.accounts import AccessMode, AccountAccess
@@ -78,7 +84,9 @@ def observe(wish: Desired, accounts: Accounts) -> Observed:
     session = accounts.session(wish.access)
     if isinstance(wish, DesiredRole):
         return _read_role(session, wish.role)
-    if isinstance(wish, DesiredProfile):
+    if isinstance(wish, DesiredNoRole):
+        return _read_whole(session, wish.role)
+    if isinstance(wish, DesiredProfile | DesiredNoProfile):
         roles = iam.get_instance_profile(session, wish.role)
         return None if roles is None else ObservedProfile(roles)
     if isinstance(wish, DesiredPolicies):
@@ -86,7 +94,7 @@ def observe(wish: Desired, accounts: Accounts) -> Observed:
     return _read_document(session, wish)
 
 
-def _read_document(session: AccountSession, wish: DesiredDocument) -> Observed:
+def _read_document(session: AccountSession, wish: DesiredDocument | DesiredAsBefore) -> Observed:
     place, resource = slot_of(wish)
     if place is Place.ROLE:
         return _read_role(session, role_arn(resource))
@@ -105,7 +113,7 @@ def observe_all(wishes: tuple[Desired, ...], accounts: Accounts) -> dict[Slot, O
     return found
 
 
-def bucket_of(wish: DesiredDocument) -> str:
+def bucket_of(wish: DesiredDocument | DesiredAsBefore) -> str:
     """Return the name of the bucket that a bucket policy's wish is about."""
     _, is_bucket, name = wish.resource.rpartition(":::")
     if not is_bucket:
@@ -116,6 +124,23 @@ def bucket_of(wish: DesiredDocument) -> str:
 def _read_role(session: AccountSession, role: RoleArn) -> ObservedRole | None:
     state = iam.get_role(session, role)
     return None if state is None else ObservedRole(state.trust, state.tags, state.arn)
+
+
+def _read_whole(session: AccountSession, role: RoleArn) -> ObservedWhole | None:
+    """Read the role with all that hangs on it, and what others have in the policies of ours."""
+    found = _read_role(session, role)
+    if found is None:
+        return None
+    inline = iam.role_policies(session, role)
+    documents = {name: iam.get_role_policy(session, role, name) for name in inline if name in OWN_INLINE_POLICIES}
+    foreign = {name: foreign_statements(document) for name, document in documents.items() if document}
+    return ObservedWhole(
+        found,
+        inline,
+        managed_policies.attached_policies(session, role) or (),
+        iam.instance_profiles_of(session, role),
+        {name: tuple(one.sid for one in theirs) for name, theirs in foreign.items() if theirs},
+    )
 
 
 def _read_policies(session: AccountSession, wish: DesiredPolicies) -> ObservedPolicies:

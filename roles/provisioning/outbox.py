@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import takewhile
 from typing import Any
@@ -17,8 +18,8 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from roles import context
-from roles.models import GroupRole, IamRole, ProvisioningRun, User
-from roles.models.choices import MappingState, RunStatus
+from roles.models import GroupRole, IamRole, ProvisioningRun, ProvisioningStep, User
+from roles.models.choices import MappingState, RunPurpose, RunStatus
 from roles.models.runs import RunQuerySet
 
 RECONCILE_RUN_TASK = "roles.reconcile_run"
@@ -28,6 +29,22 @@ RESEND_AFTER = timedelta(seconds=20)
 RESEND_TAKEN_AFTER = timedelta(minutes=2)
 RESEND_AT_ONCE_MAX = 500
 UNREACHABLE = "Queued, workers unreachable. It is saved, and is sent by itself as soon as they can be reached."
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a run is for. `seen` is what AWS had when an admin confirmed an order: `Plan.seen`.
+
+    `puts_back` is the step whose document goes back, `exactly` with the statements of others.
+    """
+
+    purpose: RunPurpose = RunPurpose.RECONCILE
+    puts_back: ProvisioningStep | None = None
+    exactly: bool = False
+    seen: str = ""
+
+
+RECONCILE = Order()
 
 log = structlog.get_logger(__name__)
 
@@ -45,11 +62,17 @@ def gathered() -> Iterator[list[ProvisioningRun]]:
         _gatherings.reset(token)
 
 
-def queue_run(*, actor: Any, role: IamRole, trigger: str, mapping: GroupRole | None = None) -> ProvisioningRun:
+def queue_run(
+    *, actor: Any, role: IamRole, trigger: str, mapping: GroupRole | None = None, order: Order = RECONCILE
+) -> ProvisioningRun:
     """Write a queued run of `role` in the caller's transaction; its message leaves when that commits."""
     run = ProvisioningRun.objects.create(
         role=role,
         mapping=mapping,
+        purpose=order.purpose,
+        puts_back=order.puts_back,
+        exactly=order.exactly,
+        plan_seen=order.seen,
         trigger=trigger,
         requested_by=actor if isinstance(actor, User) else None,
         requested_by_name=actor.get_username(),
@@ -59,8 +82,7 @@ def queue_run(*, actor: Any, role: IamRole, trigger: str, mapping: GroupRole | N
         state = MappingState.QUEUED if mapping.is_open else MappingState.REMOVING
         GroupRole.objects.filter(pk=mapping.pk).update(state=state)
 
-    for gathering in _gatherings.get():
-        gathering.append(run)
+    note(run)
 
     def send_it() -> None:
         send(run.pk)
@@ -68,6 +90,12 @@ def queue_run(*, actor: Any, role: IamRole, trigger: str, mapping: GroupRole | N
     # The run is committed by then: whatever goes wrong with the message must not look like a failed save.
     transaction.on_commit(send_it, robust=True)
     return run
+
+
+def note(run: ProvisioningRun) -> None:
+    """Let whoever gathers runs know of one that is queued already and does what is asked for."""
+    for gathering in _gatherings.get():
+        gathering.append(run)
 
 
 def send(run_id: int) -> bool:

@@ -5,27 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from roles.errors import PolicyTooLarge
 from roles.policies.document import PolicyDocument
 from roles.policies.equivalence import same_document
-from roles.policies.limits import (
-    CUT_OFF_RESERVE_CHARACTERS,
-    check_bucket_policy,
-    check_inline_policies,
-    check_trust_policy,
-)
 from roles.policies.ownership import ROLE_SIDS, foreign_statements, merged, merged_trust
 from roles.policies.sids import ROLE_PORTAL
-from roles.provisioning.managed import MANAGED_TAGS, is_ours, policies_change, policies_document
+from roles.provisioning.absence import no_profile_change, no_role_change
+from roles.provisioning.as_before import UNDONE, as_before_change
+from roles.provisioning.fitting import too_large
+from roles.provisioning.managed import is_ours, policies_change, policies_document
 from roles.provisioning.resources import (
     CUT_OFF_POLICY_NAME,
+    INLINE_POLICY_NAME,
     Action,
     Change,
     Desired,
     DesiredAccess,
+    DesiredAsBefore,
     DesiredDocument,
+    DesiredNoProfile,
+    DesiredNoRole,
     DesiredPolicies,
     DesiredProfile,
     DesiredRole,
@@ -33,6 +34,7 @@ from roles.provisioning.resources import (
     ObservedPolicies,
     ObservedProfile,
     ObservedRole,
+    ObservedWhole,
     Place,
     Plan,
     Step,
@@ -40,10 +42,16 @@ from roles.provisioning.resources import (
     is_cut_off,
 )
 from roles.values.accounts import AccessMode
-from roles.values.arns import MANAGED_POLICY_PREFIX, RoleArn, role_arn
+from roles.values.arns import MANAGED_POLICY_PREFIX, MANAGED_TAGS, RoleArn, role_arn
 
-INLINE_POLICY_NAME = "xacct-portal"
-
+_PLACE_OF_TYPE: dict[type, Place] = {
+    DesiredRole: Place.ROLE,
+    DesiredProfile: Place.PROFILE,
+    DesiredNoProfile: Place.PROFILE,
+    DesiredNoRole: Place.WHOLE_ROLE,
+    DesiredAccess: Place.NONE,
+    DesiredPolicies: Place.MANAGED_POLICIES,
+}
 _PLACE_OF_STEP = {
     Step.ASSUME_POLICY: Place.INLINE_POLICY,
     Step.PASS_ROLE_POLICY: Place.INLINE_POLICY,
@@ -55,14 +63,10 @@ Slot = tuple[Place, str]
 
 def slot_of(wish: Desired) -> Slot:
     """Return which thing in AWS a wish is about: its kind and ARN. Wishes with the same slot share a document."""
-    if isinstance(wish, DesiredRole):
-        return Place.ROLE, wish.resource
-    if isinstance(wish, DesiredProfile):
-        return Place.PROFILE, wish.resource
-    if isinstance(wish, DesiredAccess):
-        return Place.NONE, wish.resource
-    if isinstance(wish, DesiredPolicies):
-        return Place.MANAGED_POLICIES, wish.resource
+    if isinstance(wish, DesiredAsBefore):
+        return wish.place, wish.resource
+    if type(wish) in _PLACE_OF_TYPE:
+        return _PLACE_OF_TYPE[type(wish)], wish.resource
     if is_cut_off(wish.resource) or (wish.step is Step.BUCKET_POLICY and is_role(wish.resource)):
         return Place.INLINE_POLICY, wish.resource
     return _PLACE_OF_STEP[wish.step], wish.resource
@@ -111,7 +115,15 @@ def _wished(wish: Desired) -> list[Any]:
         return [*known, str(wish.source), str(wish.target), wish.prefix, wish.reads]
     if isinstance(wish, DesiredPolicies):
         return [*known, [document.as_dict() for document in wish.documents]]
-    return [*known, wish.wanted]
+    return [*known, _ordered(wish)]
+
+
+def _ordered(wish: DesiredProfile | DesiredNoProfile | DesiredNoRole | DesiredAsBefore) -> Any:
+    if isinstance(wish, DesiredAsBefore):
+        return [wish.kept.as_dict() if wish.kept else None, wish.exactly]
+    if isinstance(wish, DesiredNoProfile):
+        return wish.made_here
+    return wish.looks_only if isinstance(wish, DesiredNoRole) else wish.wanted
 
 
 def change_for(wish: Desired, current: Observed) -> tuple[Change, Observed]:
@@ -128,7 +140,32 @@ def change_for(wish: Desired, current: Observed) -> tuple[Change, Observed]:
         return _profile_change(wish, current if isinstance(current, ObservedProfile) else None)
     if isinstance(wish, DesiredPolicies):
         return policies_change(wish, current if isinstance(current, ObservedPolicies) else None, title=title_of(wish))
-    return _part_change(wish, current)
+    return _part_change(wish, current) if isinstance(wish, DesiredDocument) else _ordered_change(wish, current)
+
+
+def _ordered_change(
+    wish: DesiredNoProfile | DesiredNoRole | DesiredAsBefore, current: Observed
+) -> tuple[Change, Observed]:
+    if isinstance(wish, DesiredNoProfile):
+        return no_profile_change(wish, current if isinstance(current, ObservedProfile) else None)
+    if isinstance(wish, DesiredNoRole):
+        return no_role_change(wish, current if isinstance(current, ObservedWhole) else None)
+    return _put_back(wish, current)
+
+
+def _put_back(wish: DesiredAsBefore, current: Observed) -> tuple[Change, Observed]:
+    """Return what puts a document back, with a warning if the database wishes otherwise."""
+    role = current if isinstance(current, ObservedRole) else None
+    if wish.place is Place.ROLE and role is None:
+        blocked, hint = f"There is no role {wish.resource}.", "Map it again: a run then makes it anew."
+        title = title_for(Step.TARGET_TRUST, wish.resource)
+        return Change(wish, Action.NONE, wish.resource, title, None, None, blocked=blocked, hint=hint), None
+    document = role.trust if role else current if isinstance(current, PolicyDocument) else None
+    change, left = as_before_change(wish, document)
+    after = ObservedRole(left, role.tags, role.arn) if role and left else left
+    if any(change_for(one, after)[0].writes for one in wish.wished):
+        change = replace(change, warnings=(*change.warnings, UNDONE))
+    return change, after
 
 
 def _part_change(wish: DesiredDocument, current: Observed) -> tuple[Change, Observed]:
@@ -139,7 +176,8 @@ def _part_change(wish: DesiredDocument, current: Observed) -> tuple[Change, Obse
 
 def title_of(wish: Desired) -> str:
     """Return what a step is about, as its heading."""
-    return title_for(wish.step, wish.resource)
+    own = wish.heading if isinstance(wish, DesiredDocument | DesiredPolicies) else ""
+    return own or title_for(wish.step, wish.resource)
 
 
 def title_for(step: Step, resource: str) -> str:
@@ -164,7 +202,7 @@ def title_for(step: Step, resource: str) -> str:
     }[step]
 
 
-def own_part(wish: DesiredRole | DesiredProfile | DesiredDocument | DesiredPolicies, warning: str) -> Change:
+def own_part(wish: Desired, warning: str) -> Change:
     """Return our own part of a document that cannot be compared with AWS's; `warning` says why."""
     after: dict[str, Any] | None
     if isinstance(wish, DesiredRole):
@@ -173,8 +211,10 @@ def own_part(wish: DesiredRole | DesiredProfile | DesiredDocument | DesiredPolic
         after = _profile_document(wish.role) if wish.wanted else None
     elif isinstance(wish, DesiredPolicies):
         after = policies_document(wish.role, dict(enumerate(wish.documents, start=1))) or None
-    else:
+    elif isinstance(wish, DesiredDocument):
         after = PolicyDocument(wish.statements).as_dict() if wish.statements else None
+    else:
+        after = None  # an order has no part of its own: all of it is about what AWS has
     action = Action.UPDATE if after else Action.NONE
     return Change(wish, action, wish.resource, title_of(wish), None, after, warnings=(warning,))
 
@@ -186,7 +226,7 @@ def _role_change(wish: DesiredRole, current: ObservedRole | None) -> tuple[Chang
             return Change(wish, Action.NONE, wish.resource, title, None, None), None
         document = merged_trust(None, wish.trust or (), owned=ROLE_SIDS)
         if wish.managed:
-            blocked, hint = _limit(wish, document)
+            blocked, hint = too_large(*slot_of(wish), document)
             told = (f"It is created with the permissions boundary {wish.boundary}.",) if wish.boundary else ()
             change = Change(
                 wish, Action.CREATE, wish.resource, title, None, document.as_dict(), 0, told, blocked=blocked, hint=hint
@@ -252,7 +292,7 @@ def _trust_written(
     wish: DesiredRole | DesiredDocument, current: ObservedRole, document: PolicyDocument
 ) -> tuple[Change, Observed]:
     action = Action.NONE if same_document(current.trust, document) else Action.UPDATE
-    blocked, hint = _limit(wish, document) if action is Action.UPDATE else ("", "")
+    blocked, hint = too_large(*slot_of(wish), document) if action is Action.UPDATE else ("", "")
     change = Change(
         wish,
         action,
@@ -290,7 +330,7 @@ def _document_change(wish: DesiredDocument, current: PolicyDocument | None) -> t
     after = None if document.is_empty else document.as_dict()
     action, blocked, hint = _action(current, document), "", ""
     if action in (Action.CREATE, Action.UPDATE):
-        blocked, hint = _limit(wish, document)
+        blocked, hint = too_large(*slot_of(wish), document)
     change = Change(
         wish,
         action,
@@ -311,19 +351,3 @@ def _action(current: PolicyDocument | None, document: PolicyDocument) -> Action:
     if document.is_empty:
         return Action.NONE if current.is_empty else Action.DELETE
     return Action.NONE if same_document(current, document) else Action.UPDATE
-
-
-def _limit(wish: Desired, document: PolicyDocument) -> tuple[str, str]:
-    """Return why AWS would refuse the document for its size and what to do, or two empty texts."""
-    place, resource = slot_of(wish)
-    try:
-        if place is Place.ROLE:
-            check_trust_policy(document, owner=resource)
-        elif place is Place.INLINE_POLICY:
-            reserve = 0 if is_cut_off(resource) else CUT_OFF_RESERVE_CHARACTERS
-            check_inline_policies(document, owner=holder_of(resource), reserve=reserve)
-        else:
-            check_bucket_policy(document, owner=resource)
-    except PolicyTooLarge as error:
-        return error.message, error.hint
-    return "", ""

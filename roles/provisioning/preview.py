@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from roles import context
 from roles.errors import AwsError
-from roles.models import AuditEvent, CutOff, IamRole, User
+from roles.models import AuditEvent, AwsAccount, CutOff, IamRole, ProvisioningRun, User
 from roles.policies.builders import (
     assume_statements,
     bucket_statements,
@@ -24,7 +24,7 @@ from roles.policies.builders import (
 from roles.policies.document import PolicyDocument, Statement
 from roles.policies.gains import gains_and_losses
 from roles.policies.ownership import TRUST_SIDS, merged_trust
-from roles.provisioning import access, desired, outbox
+from roles.provisioning import access, desired, orders, outbox
 from roles.provisioning.facts import Facts
 from roles.provisioning.observed import Accounts, observe, observe_all, portal_principals
 from roles.provisioning.plan import Slot, change_for, digest_of, own_part, plan_of, slot_of
@@ -33,7 +33,7 @@ from roles.provisioning.resources import (
     Change,
     Desired,
     DesiredAccess,
-    DesiredRole,
+    DesiredNoRole,
     Observed,
     Plan,
     Step,
@@ -80,7 +80,7 @@ class Rehearsal(Generic[T]):
         when none of the accounts can be read the error is raised.
         """
         wishes, accounts = self.wishes, Accounts(is_page=True)
-        if any(isinstance(wish, DesiredRole) and wish.trust is not None and wish.wanted for wish in wishes):
+        if any(map(desired.asks_who_the_portal_is, wishes)):
             found = portal_principals(_region(wishes))
             wishes = desired.with_principals(wishes, lambda: found)
         changes = (
@@ -138,11 +138,10 @@ def rehearse(change: Callable[[], T]) -> Rehearsal[T]:
     with transaction.atomic():
         with context.rehearsal() as here, outbox.gathered() as runs:
             result = change()
-        sources = sorted({run.role for run in runs}, key=lambda role: role.pk)
-        ids = [role.pk for role in sources]
+        ids = sorted({run.role_id for run in runs})
         facts = Facts.of_runs(ids)
-        wishes = _merged(desired.wishes_for(role, tuple, beside=ids, facts=facts) for role in sources)
-        digest = desired.digest_for(*sources)
+        wishes = _merged(orders.wishes_of(run, tuple, beside=ids, facts=facts) for run in _one_each(runs))
+        digest = orders.digest_for(runs)
         people = access.people_of(_concerned(ids, here.request_id), since=began)
         after = access.access_of(people)
         transaction.set_rollback(True)
@@ -150,19 +149,29 @@ def rehearse(change: Callable[[], T]) -> Rehearsal[T]:
     return Rehearsal(result, wishes, digest, said)
 
 
+def _one_each(runs: Iterable[ProvisioningRun]) -> list[ProvisioningRun]:
+    """Return one of the runs that do the same: bring AWS in line for the same source role. Each order is its own."""
+    found = {(run.role_id, run.purpose, run.puts_back_id): run for run in runs}
+    return [found[key] for key in sorted(found, key=lambda key: key[0])]
+
+
 def _concerned(roles: list[int], request_id: str) -> access.Concerned:
     """Return whom a change concerns that was made under a request id of its own: no change is without its event."""
     events = AuditEvent.objects.filter(request_id=request_id)
-    groups, users = set(), set()
+    groups, users, accounts = set(), set(), set()
     for kind, pk, group in events.values_list("subject_type", "subject_id", "group_name"):
         groups.add(group)
         users |= {int(pk)} if kind == User._meta.model_name else set()
-    return access.Concerned(roles, groups, users)
+        accounts |= {int(pk)} if kind == AwsAccount._meta.model_name else set()
+    through = access.sources_through(accounts).values_list("pk", flat=True)
+    return access.Concerned([*roles, *through], groups, users)
 
 
 def _merged(each: Iterable[tuple[Desired, ...]]) -> tuple[Desired, ...]:
     """Return the wishes of several runs in the procedure's order, what they share once."""
     found = {digest_of((wish,)): wish for wishes in each for wish in wishes}
+    if any(isinstance(wish, DesiredNoRole) for wish in found.values()):
+        return tuple(found.values())  # what hangs on a role goes before it
     return tuple(sorted(found.values(), key=lambda wish: int(wish.step.value)))
 
 
@@ -191,8 +200,8 @@ def _partial_changes(wishes: tuple[Desired, ...], accounts: Accounts) -> tuple[C
 
 
 def _region(wishes: tuple[Desired, ...]) -> str:
-    """Return the region of the first source role's account, in whose partition the portal is."""
-    return next(wish.access.region for wish in wishes if wish.step is Step.SOURCE_ROLE)
+    """Return the region of the first source role's account, in whose partition the portal is; there must be one."""
+    return next(wish.access.region for wish in wishes if desired.asks_who_the_portal_is(wish))
 
 
 def documents_if_connected(

@@ -14,7 +14,15 @@ from roles import context
 from roles.errors import AwsError, PortalError, RunAlreadyRunning
 from roles.history.recorder import record
 from roles.models import AwsAccount, GroupRole, IamRole, ProvisioningRun, ProvisioningStep
-from roles.models.choices import FINAL_RUN_STATUSES, MappingState, Outcome, RunStatus, StepAction, StepStatus
+from roles.models.choices import (
+    FINAL_RUN_STATUSES,
+    MappingState,
+    Outcome,
+    RunPurpose,
+    RunStatus,
+    StepAction,
+    StepStatus,
+)
 from roles.models.groups import GroupRoleQuerySet
 from roles.provisioning.plan import title_for
 from roles.provisioning.resources import Action, Change, Step
@@ -158,7 +166,9 @@ class Concerned:
 
 
 def concerned_by(run: ProvisioningRun) -> Concerned:
-    """Return the mappings of the run's role as they are now."""
+    """Return the mappings of the run's role as they are now; an order is about none."""
+    if run.purpose != RunPurpose.RECONCILE:
+        return Concerned((), ())
     ended = GroupRole.objects.filter(role=run.role_id, ended_at__isnull=False, state=MappingState.REMOVING)
     in_force = GroupRole.objects.in_force().filter(role=run.role_id)
     return Concerned(
@@ -238,9 +248,14 @@ def _write(run: ProvisioningRun, **fields: Any) -> None:
 
 
 def _open_mappings(run: ProvisioningRun) -> GroupRoleQuerySet:
-    """Return the role's mappings in force; none when a newer run has ended, as they say what the newest one says."""
-    newer = ProvisioningRun.objects.filter(role=run.role_id, pk__gt=run.pk, status__in=FINAL_RUN_STATUSES)
-    return GroupRole.objects.none() if newer.exists() else GroupRole.objects.in_force().filter(role=run.role_id)
+    """Return the role's mappings in force; none when a newer run has ended, as they say what the newest one says.
+
+    None either for an order: whether a mapping's access is there is not its business.
+    """
+    newer = ProvisioningRun.objects.reconciling().filter(role=run.role_id, pk__gt=run.pk, status__in=FINAL_RUN_STATUSES)
+    if run.purpose != RunPurpose.RECONCILE or newer.exists():
+        return GroupRole.objects.none()
+    return GroupRole.objects.in_force().filter(role=run.role_id)
 
 
 def _record_end(run: ProvisioningRun, status: RunStatus) -> None:

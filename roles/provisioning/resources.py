@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from roles.policies.document import PolicyDocument, Statement
+from roles.policies.document import PolicyDocument, Statement, parse
+from roles.policies.equivalence import meaning
 from roles.values.accounts import AccountAccess
 from roles.values.arns import BucketArn, RoleArn
 
@@ -46,6 +47,20 @@ STEP_TITLES: dict[Step, str] = {
     Step.VERIFY: "Verify access",
 }
 
+
+class Place(StrEnum):
+    """The kinds of thing that AWS stores and replaces as a whole. Several steps may change the same one."""
+
+    ROLE = "role"
+    WHOLE_ROLE = "whole-role"
+    PROFILE = "profile"
+    INLINE_POLICY = "inline-policy"
+    MANAGED_POLICIES = "managed-policies"
+    BUCKET_POLICY = "bucket-policy"
+    NONE = "none"
+
+
+INLINE_POLICY_NAME = "xacct-portal"
 
 # The policy that cuts off credentials hangs on target roles, where step 5 is: beside their trust, and not part of it.
 CUT_OFF_POLICY_NAME = "xacct-cut-off"
@@ -117,7 +132,7 @@ class DesiredDocument:
 
     `statements` are all of ours that must be there; every other statement whose Sid begins with `owned` goes, all
     others stay. `resource` is the ARN of the role or bucket that carries the document, or `cut_off_of` a role.
-    `region` is the bucket's.
+    `region` is the bucket's, `heading` what its step is about if not what the procedure says.
     """
 
     step: Step
@@ -126,19 +141,22 @@ class DesiredDocument:
     owned: str
     statements: tuple[Statement, ...]
     region: str = ""
+    heading: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredPolicies:
     """Steps 2 and 6: the customer managed policies of ours on a role, for what its inline policy has no room for.
 
-    The n-th document is the policy `role.managed_policy(n)`. `known` is how many there may be from earlier runs.
+    The n-th document is the policy `role.managed_policy(n)`. `known` is how many there may be from earlier runs,
+    `heading` what the step is about if not that.
     """
 
     access: AccountAccess
     role: RoleArn
     documents: tuple[PolicyDocument, ...]
     known: int = 0
+    heading: str = ""
 
     @property
     def step(self) -> Step:
@@ -175,7 +193,68 @@ class DesiredAccess:
         return str(self.bucket)
 
 
-Desired = DesiredRole | DesiredProfile | DesiredDocument | DesiredPolicies | DesiredAccess
+@dataclass(frozen=True, slots=True)
+class DesiredNoProfile:
+    """An order to delete a role: it leaves the instance profile of its name; `made_here`: which then goes too."""
+
+    access: AccountAccess
+    role: RoleArn
+    made_here: bool
+
+    @property
+    def step(self) -> Step:
+        """The procedure's step."""
+        return Step.SOURCE_ROLE
+
+    @property
+    def resource(self) -> str:
+        """The profile's ARN."""
+        return self.role.instance_profile
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredNoRole:
+    """An order to delete a managed role. `looks_only`: this is the look at the whole of it that comes before all."""
+
+    step: Step
+    access: AccountAccess
+    role: RoleArn
+    looks_only: bool = False
+
+    @property
+    def resource(self) -> str:
+        """The role's ARN."""
+        return str(self.role)
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredAsBefore:
+    """An order to put a document back: `kept` is what AWS had (None: nothing), `place` the kind of document.
+
+    Of it our statements, with those of others as they are now; `exactly`: all of it. `wished` is what the database
+    wishes for the same document.
+    """
+
+    step: Step
+    access: AccountAccess
+    resource: str
+    place: Place
+    kept: PolicyDocument | None
+    exactly: bool
+    wished: tuple[DesiredRole | DesiredDocument, ...] = ()
+    region: str = ""
+
+
+Desired = (
+    DesiredRole
+    | DesiredProfile
+    | DesiredDocument
+    | DesiredPolicies
+    | DesiredAccess
+    | DesiredNoProfile
+    | DesiredNoRole
+    | DesiredAsBefore
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,19 +287,23 @@ class ObservedPolicies:
     taken: frozenset[int] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class ObservedWhole:
+    """A role with all that keeps IAM from deleting it, and what others have in the policies of ours on it.
+
+    `inline` are the names of its inline policies, `attached` the ARNs of its managed ones, `profiles` the names of the
+    instance profiles that hold it, `foreign` the Sids of statements of others by the name of the policy.
+    """
+
+    role: ObservedRole
+    inline: tuple[str, ...]
+    attached: tuple[str, ...]
+    profiles: tuple[str, ...]
+    foreign: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
 # What AWS has in one place; None: nothing. A policy document stands for an inline policy or a bucket policy.
-Observed = ObservedRole | ObservedProfile | ObservedPolicies | PolicyDocument | None
-
-
-class Place(StrEnum):
-    """The kinds of thing that AWS stores and replaces as a whole. Several steps may change the same one."""
-
-    ROLE = "role"
-    PROFILE = "profile"
-    INLINE_POLICY = "inline-policy"
-    MANAGED_POLICIES = "managed-policies"
-    BUCKET_POLICY = "bucket-policy"
-    NONE = "none"
+Observed = ObservedRole | ObservedProfile | ObservedPolicies | ObservedWhole | PolicyDocument | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,5 +352,14 @@ class Plan:
     @property
     def seen(self) -> str:
         """64 hex digits that are equal when the same was found in AWS. The digest does not depend on that."""
-        found = [[one.step, one.resource, one.before, one.blocked, bool(one.warnings)] for one in self.changes]
+        found = [[one.step, one.resource, _found(one.before), one.blocked, bool(one.warnings)] for one in self.changes]
         return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+
+
+def _found(document: dict[str, Any] | None) -> object:
+    """Return a document in one form for all spellings: AWS gives the values of a list in whatever order."""
+    if document is None or "Statement" not in document:
+        return document
+    policy = parse(document)
+    statements = [json.dumps([one.sid, meaning(one)], sort_keys=True) for one in policy.statements]
+    return [policy.version, policy.extra, sorted(statements)]

@@ -41,8 +41,8 @@ from roles.errors import (
     RunAlreadyRunning,
 )
 from roles.models import ProvisioningRun
-from roles.models.choices import RunStatus
-from roles.provisioning import desired, findings, leases, recording
+from roles.models.choices import RunPurpose, RunStatus
+from roles.provisioning import desired, findings, leases, orders, outbox, recording
 from roles.provisioning.apply import apply
 from roles.provisioning.observed import Accounts, observe, portal_principals
 from roles.provisioning.owners import OwnersPart
@@ -88,8 +88,16 @@ def reconcile(run_id: int) -> ProvisioningRun | None:
             with suppress(RunAlreadyRunning):
                 attempt.give_up(UNEXPECTED)
             raise
-        findings.settle(run, actor=recording.WORKER)
+        _follow_up(run)
     return run
+
+
+def _follow_up(run: ProvisioningRun) -> None:
+    """Settle what a run says of drift. What was put back may not be what is wished for: that must be seen at once."""
+    if run.purpose == RunPurpose.RECONCILE:
+        findings.settle(run, actor=recording.WORKER)
+    elif run.purpose == RunPurpose.PUT_BACK and run.status == RunStatus.IN_SYNC:
+        outbox.send_scan()
 
 
 def _claim(run_id: int) -> ProvisioningRun | None:
@@ -141,7 +149,7 @@ class _Attempt:
         if self.run.attempts > INTERRUPTIONS_MAX:
             self.give_up(INTERRUPTED_TOO_OFTEN)
             return
-        items = desired.items_for(self.run.role, partial(portal_principals, self.run.role.account.region))
+        items = orders.items_of(self.run, partial(portal_principals, self.run.role.account.region))
         self.owners.used.update(arn for item in items if item.step is Step.VERIFY for arn in item.needs)
         try:
             for sequence, item in enumerate(items, start=1):
@@ -214,6 +222,7 @@ class _Attempt:
         if change.blocked:
             refusal = NotOurs if change.is_adoptable else Blocked
             raise refusal(change.blocked, hint=change.hint)
+        item.check(change)
         if not change.writes:
             self.read[slot_of(wish)] = current
             return

@@ -25,6 +25,7 @@ class Badge:
     spins: bool = False
 
 
+DISABLED = "disabled"  # of a user group or an account, or what goes through it
 _LOOKS: dict[str, tuple[str, str]] = {
     RunStatus.QUEUED: ("grey", "schedule"),
     RunStatus.APPLYING: ("blue", "progress_activity"),
@@ -35,6 +36,7 @@ _LOOKS: dict[str, tuple[str, str]] = {
     MappingState.DRIFTED: ("red", "difference"),
     MappingState.REMOVING: ("blue", "progress_activity"),
     MappingState.REMOVED: ("grey", "block"),
+    DISABLED: ("amber", "block"),
     StepStatus.PLANNED: ("grey", "radio_button_unchecked"),
     StepStatus.DONE: ("green", "check_circle"),
     StepAction.CREATE: ("green", "add_circle"),
@@ -49,7 +51,7 @@ _TEXTS: dict[str, str] = {
     value: str(label)
     for choices in (StepAction, Outcome, StepStatus, MappingState)
     for value, label in zip(choices.values, choices.labels, strict=True)
-}
+} | {DISABLED: "Disabled"}
 _SPINNING = {RunStatus.APPLYING, MappingState.REMOVING}
 SOON_DAYS = 7
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.models import Model
 
 from roles.models import AwsAccount, Bucket, GroupRole, IamRole, User, UserGroup
+from roles.models.suspensions import in_words
 
 # What is read of each table, by its name in the statement; the rest of a row is loaded when somebody looks at it.
 _ACCOUNT = ("id", "account_id", "name", "partition", "region")
@@ -32,11 +33,23 @@ _READ: tuple[tuple[str, type[Model], tuple[str, ...]], ...] = (
     ("bucket_account", AwsAccount, _ACCOUNT),
 )
 _COLUMNS = ", ".join(f"{alias}.{name}" for alias, _, names in _READ for name in names)
+_WIDTH = sum(len(names) for _, _, names in _READ)
+
+
+def _why_disabled(column: str, of: str) -> str:
+    """Return the SQL of the reason why a group or an account is disabled now; there is at most one, none is NULL."""
+    return f"(SELECT stop.reason FROM roles_suspension stop WHERE stop.{column} = {of} AND stop.ended_at IS NULL)"  # noqa: S608  # as below
+
+
 _STATEMENT = f"""
 SELECT {_COLUMNS}, opened.access, opened.prefix, opened.multipart_cleanup,
        EXISTS (SELECT 1 FROM roles_grouprole_buckets named WHERE named.grouprole_id = mapping.id),
        EXISTS (SELECT 1 FROM roles_grouprole_buckets named
-               WHERE named.grouprole_id = mapping.id AND named.bucket_id = opened.bucket_id)
+               WHERE named.grouprole_id = mapping.id AND named.bucket_id = opened.bucket_id),
+       {_why_disabled("group_id", "mapping.group_id")},
+       {_why_disabled("account_id", "source.account_id")},
+       {_why_disabled("account_id", "target.account_id")},
+       {_why_disabled("account_id", "bucket.account_id")}
 FROM roles_grouprole mapping
 JOIN roles_usergroup grp ON grp.id = mapping.group_id
 JOIN roles_iamrole source ON source.id = mapping.role_id
@@ -58,13 +71,32 @@ _ORDER = "ORDER BY mapping.id, target_account.name, target.name, target.id, open
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A bucket grant of a target role. `is_named`: the mapping names this bucket."""
+    """A bucket grant of a target role. `is_named`: the mapping names this bucket.
+
+    `disabled` says, in a sentence, what on the way to the bucket an admin disabled: the group, or the account of the
+    source role, of the target role, or of the bucket. Empty: nothing.
+    """
 
     bucket: Bucket
     access: str
     prefix: str
     cleans_uploads: bool
     is_named: bool
+    disabled: str
+
+
+class _More(NamedTuple):
+    """What a row of the answer says besides the tables' columns. `why_…` are reasons, None for what is enabled."""
+
+    access: str
+    prefix: str
+    cleans_uploads: bool
+    names_buckets: bool
+    is_named: bool
+    why_group: str | None
+    why_source: str | None
+    why_target: str | None
+    why_bucket: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +133,7 @@ def _entitlement(rows: list[tuple[Any, ...]]) -> Entitlement:
     mapping: GroupRole = first["mapping"]
     mapping.group, mapping.role = first["grp"], first["source"]
     mapping.role.account = first["source_account"]
-    found = Entitlement(mapping, bool(rows[0][-2]), [])
+    found = Entitlement(mapping, bool(_More(*rows[0][_WIDTH:]).names_buckets), [])
     opening = [(one, row) for one, row in zip(read, rows, strict=True) if one["bucket"] is not None]
     for _, group in groupby(opening, key=lambda pair: pair[0]["target"].pk):
         of_target = list(group)
@@ -113,9 +145,23 @@ def _entitlement(rows: list[tuple[Any, ...]]) -> Entitlement:
 
 def _opened(rows: Iterable[tuple[dict[str, Any], tuple[Any, ...]]]) -> Iterator[Opened]:
     for one, row in rows:
+        more = _More(*row[_WIDTH:])
         bucket: Bucket = one["bucket"]
         bucket.account = one["bucket_account"]
-        yield Opened(bucket, row[-5], row[-4], bool(row[-3]), bool(row[-1]))
+        yield Opened(
+            bucket, more.access, more.prefix, bool(more.cleans_uploads), bool(more.is_named), _disabled(one, more)
+        )
+
+
+def _disabled(one: dict[str, Any], more: _More) -> str:
+    """Return what of a row's way is disabled, the first of several from the group on."""
+    way = (
+        (one["grp"], more.why_group),
+        (one["source_account"], more.why_source),
+        (one["target_account"], more.why_target),
+        (one["bucket_account"], more.why_bucket),
+    )
+    return next((in_words(subject, reason) for subject, reason in way if reason is not None), "")
 
 
 def _instances(row: tuple[Any, ...], known: dict[tuple[type[Model], int], Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.utils import timezone
@@ -42,8 +42,9 @@ class EffectiveGrant:
 class UsableTarget:
     """A target role that a mapping reaches, and what is left of its grants after the mapping's narrowing.
 
-    `is_bounded` says whether sessions carry a session policy: where the mapping gives less than the role's grants, and
-    always with a role that the portal did not make, which may do more in AWS than its grants say.
+    `is_bounded` says whether sessions carry a session policy: where the mapping gives less than the role's grants, or
+    the account of one of their buckets is disabled, and always with a role that the portal did not make, which may do
+    more in AWS than its grants say.
     """
 
     role: IamRole
@@ -59,17 +60,35 @@ class UsableTarget:
 
 @dataclass(frozen=True, slots=True)
 class UsableMapping:
-    """A mapping that the user may use now, with at least one target that opens something."""
+    """A mapping that the user may use now, with at least one target that opens something.
+
+    `disabled` has the targets that would open something if an admin had not disabled it, by id: in a sentence, what.
+    """
 
     mapping: GroupRole
     targets: tuple[UsableTarget, ...]
+    disabled: dict[int, str] = field(default_factory=dict)
 
     def target(self, target_id: int | None) -> UsableTarget:
-        """Return the target role with that id, the first by name for None, or raise `NotFound`."""
+        """Return the target role with that id, the first by name for None.
+
+        Raises `NotFound`, and `NotEntitled` for one that is disabled.
+        """
         for target in self.targets:
             if target_id in (None, target.role.pk):
                 return target
+        if target_id in self.disabled:
+            raise self.refusal(self.disabled[target_id])
         raise NotFound("There is no such target role in this access.", hint="Choose one on 'My access'.")
+
+    def refusal(self, sentence: str) -> NotEntitled:
+        """Return the refusal of what is disabled."""
+        return NotEntitled(
+            sentence,
+            rule="token.not_disabled",
+            subject=self.mapping,
+            hint="It works again once a portal admin enables it.",
+        )
 
 
 def usable_mappings(user: User) -> list[UsableMapping]:
@@ -91,6 +110,8 @@ def mapping_for(user: User, mapping_id: int) -> UsableMapping:
         raise NotFound("There is no such access of yours.", hint="See what you may use on 'My access'.")
     usable = _usable(found[0])
     mapping = usable.mapping
+    if usable.disabled and not usable.targets:
+        raise usable.refusal(next(iter(usable.disabled.values())))
     refusal = _refusal(mapping, now)
     if refusal:
         raise NotEntitled(refusal[0], rule="token.usable_mapping", subject=mapping, hint=refusal[1])
@@ -158,12 +179,17 @@ def _refusal(mapping: GroupRole, now: datetime) -> tuple[str, str] | None:
 def _usable(entitlement: Entitlement) -> UsableMapping:
     mapping = entitlement.mapping
     is_narrowed = entitlement.names_buckets or bool(mapping.prefix) or mapping.access != AccessLevel.READWRITE.value
-    targets = []
+    targets, disabled = [], {}
     for role, opened in entitlement.targets:
-        grants = _cut(mapping, [one for one in opened if one.is_named or not entitlement.names_buckets])
+        reached = [one for one in opened if one.is_named or not entitlement.names_buckets]
+        enabled = [one for one in reached if not one.disabled]
+        grants = _cut(mapping, enabled)
         if grants:
-            targets.append(UsableTarget(role, grants, is_narrowed or role.ownership == RoleOwnership.ADOPTED))
-    return UsableMapping(mapping, tuple(targets))
+            is_bounded = is_narrowed or len(enabled) < len(reached) or role.ownership == RoleOwnership.ADOPTED
+            targets.append(UsableTarget(role, grants, is_bounded))
+        elif len(enabled) < len(reached):
+            disabled[role.pk] = next(one.disabled for one in reached if one.disabled)
+    return UsableMapping(mapping, tuple(targets), disabled)
 
 
 def _cut(mapping: GroupRole, opened: Sequence[Opened]) -> tuple[EffectiveGrant, ...]:

@@ -16,6 +16,9 @@ ROLE_PATH_MAX_CHARACTERS = 512
 # Names of managed policies are unique in an account whatever their path, so ours begin with a word of ours.
 MANAGED_POLICY_PATH = "/xacct-portal/"
 MANAGED_POLICY_PREFIX = "xacct-"
+# How a role or policy that the portal made is told from others.
+MANAGED_TAG = "xacct-portal"
+MANAGED_TAGS = {MANAGED_TAG: "managed"}
 BUCKET_NAME_PATTERN = re.compile(r"\A[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")  # S3: Bucket naming rules
 BUCKET_FORBIDDEN_STARTS = ("xn--", "sthree-", "amzn-s3-demo-")
 BUCKET_FORBIDDEN_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")

@@ -58,9 +58,28 @@ def connect_cases() -> Iterator[Case]:
     yield Case("connect_bucket_provisioner", row="form", auditor=403, portal_admin=405)
 
 
+def engine_cases() -> Iterator[Case]:
+    """Yield the pages that ask before drift is repaired or accepted, a role deleted, or a document put back."""
+    yield Case("roles_driftfinding_scan", auditor=405, portal_admin=405)
+    yield Case("roles_driftfinding_repair", row="driftfinding", auditor=403)
+    # Refused with a message on the page before: no grant says a missing trust, and the role is in use.
+    yield Case("roles_driftfinding_accept", row="driftfinding", auditor=403, portal_admin=302)
+    yield Case("roles_iamrole_from_aws", row="iamrole", auditor=403, portal_admin=302)
+    yield Case("roles_provisioningrun_put_back", row="step", auditor=403)
+
+
+def disabling_cases() -> Iterator[Case]:
+    """Yield the pages that ask before something is disabled or enabled."""
+    for model in ("usergroup", "awsaccount"):
+        yield Case(f"roles_{model}_disable", row=model, auditor=403)
+        yield Case(f"roles_{model}_enable", row=model, auditor=403, portal_admin=302)  # it is not disabled
+
+
 def cases() -> Iterator[Case]:
     yield from cut_off_cases()
+    yield from disabling_cases()
     yield from connect_cases()
+    yield from engine_cases()
     yield Case("index")
     yield Case("roles_awsaccount_test", row="awsaccount", auditor=405, portal_admin=405)
     for model in (*ENTERED, *GRANTS, *READ_ONLY, "provisioningrun"):
@@ -88,9 +107,6 @@ def cases() -> Iterator[Case]:
     yield Case("roles_user_deactivate", row="user", auditor=403)
     yield Case("roles_toolbearer_revoke", row="toolbearer", auditor=403)
     yield Case("roles_user_sign_out", row="user", auditor=403)
-    yield Case("roles_driftfinding_scan", auditor=405, portal_admin=405)
-    yield Case("roles_driftfinding_repair", row="driftfinding", auditor=403)
-    yield Case("roles_driftfinding_accept", row="driftfinding", auditor=403)
 
 
 CASES = list(cases())
@@ -104,6 +120,7 @@ def addresses(db: None) -> dict[str, str]:
     world = factories.Procedure()
     mapping: GroupRole = world.map()
     run: ProvisioningRun = factories.ProvisioningRunFactory(role=world.role_a, mapping=mapping)
+    step = factories.ProvisioningStepFactory(run=run, action="update", resource=str(world.bucket.arn))
     token = IssuedToken.objects.create(
         user=world.bob, mapping=mapping, access_key_id="ASIAEXAMPLE", expires_at="2099-01-01T00:00:00Z"
     )
@@ -129,6 +146,7 @@ def addresses(db: None) -> dict[str, str]:
         "assumerolegrant": [world.assume_grant.pk],
         "bucketgrant": [world.bucket_grant.pk],
         "provisioningrun": [run.pk],
+        "step": [step.pk],
         "issuedtoken": [token.pk],
         "toolbearer": [tool.pk],
         "driftfinding": [drift.pk],

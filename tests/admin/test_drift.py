@@ -13,10 +13,11 @@ from django.utils import timezone
 from roles.models import AuditEvent, BucketGrant, DriftFinding, ProvisioningRun, User
 from roles.policies.builders import bucket_statements
 from roles.policies.document import PolicyDocument
-from roles.provisioning import outbox
+from roles.provisioning import outbox, runner
 from roles.values.arns import AccessLevel
 from tests import factories
-from tests.admin.conftest import SignedIn
+from tests.admin.conftest import THEIRS, SignedIn, hidden, provisioned
+from tests.fakes.aws import FakeAws
 
 LIST = "admin:roles_driftfinding_changelist"
 
@@ -201,6 +202,79 @@ def test_list_and_overview_cost_the_same_with_more_findings(
 
 
 # --- done ---
+
+
+@pytest.fixture
+def lowered(aws: FakeAws, procedure: factories.Procedure) -> DriftFinding:
+    """The same in an AWS that can be read: the bucket of a provisioned mapping, with a lower level than granted."""
+    provisioned(procedure.map())
+    wished = aws.bucket_policies["example-data"]
+    lower = {**wished, "Statement": [wished["Statement"][0], *policy(procedure, AccessLevel.READ)["Statement"]]}
+    aws.bucket_policies["example-data"] = lower
+    return DriftFinding.objects.create(
+        bucket=procedure.bucket,
+        account_id="222222222222",
+        resource=str(procedure.bucket.arn),
+        step=6,
+        kind="changed",
+        title="Create bucket policy of example-data",
+        before=lower,
+        after=wished,
+    )
+
+
+def test_repair_shows_the_plan_and_the_run_does_it(
+    signed_in: SignedIn, alice: User, lowered: DriftFinding, aws: FakeAws
+) -> None:
+    client = signed_in(alice)
+    asked = client.get(address("repair", lowered)).content.decode()
+    assert "Plan: 1 change in AWS" in asked
+    assert "s3:DeleteObject" in asked
+    assert "of 20,480 bytes" in asked
+    assert not ProvisioningRun.objects.filter(trigger="drift.repair_queued").exists()
+    response = client.post(address("repair", lowered), {**hidden(asked), "step": "confirm"})
+    run = ProvisioningRun.objects.get(trigger="drift.repair_queued")
+    assert response["Location"] == reverse("run", args=[run.pk])
+    assert run.plan_digest == hidden(asked)["expected_plan"][0]
+    runner.reconcile(run.pk)
+    assert aws.bucket_policies["example-data"] == lowered.after
+
+
+def test_repair_by_a_run_that_is_queued_already_shows_that_runs_plan(
+    signed_in: SignedIn, alice: User, lowered: DriftFinding
+) -> None:
+    client = signed_in(alice)
+    client.post(address("repair", lowered))
+    assert "Plan: 1 change in AWS" in client.get(address("repair", lowered)).content.decode()
+
+
+@pytest.mark.parametrize("name", ["repair", "accept"])
+def test_a_change_of_aws_since_the_plan_was_shown_is_said_and_the_new_plan_shown(
+    name: str, signed_in: SignedIn, alice: User, lowered: DriftFinding, aws: FakeAws
+) -> None:
+    client = signed_in(alice)
+    asked = client.get(address(name, lowered)).content.decode()
+    aws.bucket_policies["example-data"]["Statement"].append({**THEIRS, "Sid": "CameSince"})
+    response = client.post(address(name, lowered), {**hidden(asked), "step": "confirm"})
+    assert response.status_code == 409
+    page = response.content.decode()
+    assert "AWS changed since you looked." in page
+    assert "CameSince" in page
+    assert not ProvisioningRun.objects.filter(trigger="drift.repair_queued").exists()
+    assert open_level() == "READWRITE"
+
+
+def test_accept_shows_who_loses_what_and_that_aws_stays_as_it_is(
+    signed_in: SignedIn, alice: User, lowered: DriftFinding, aws: FakeAws
+) -> None:
+    client = signed_in(alice)
+    asked = client.get(address("accept", lowered)).content.decode()
+    assert "Plan: nothing to change in AWS" in asked
+    assert "can no longer write to example-data" in asked
+    response = client.post(address("accept", lowered), {**hidden(asked), "step": "confirm", "reason": "OPS-12"})
+    assert response["Location"] == address("change", lowered)
+    assert open_level() == "READ"
+    assert aws.bucket_policies["example-data"] == lowered.before
 
 
 def test_repair_asks_first_and_then_shows_the_run(signed_in: SignedIn, alice: User, finding: DriftFinding) -> None:

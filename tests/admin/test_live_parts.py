@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from roles.admin import groups
-from roles.models import GroupRole, User
+from roles.models import GroupRole, Suspension, User
 from roles.models.choices import MappingState, RunStatus
 from roles.provisioning import access
 from tests import factories
@@ -113,3 +113,15 @@ def test_more_members_and_buckets_than_are_shown_are_counted(procedure: factorie
         factories.BucketGrantFactory(role=procedure.role_b, bucket=bucket)
     mapping = procedure.map(state=MappingState.IN_SYNC)
     assert said([mapping], members=groups.MEMBERS_SHOWN + 1) == "Over 100 people reach 4 buckets."
+
+
+def test_what_is_disabled_is_not_counted_among_what_is_reached(procedure: factories.Procedure) -> None:
+    other = factories.BucketGrantFactory(role=procedure.role_b, bucket=factories.BucketFactory(name="third-data"))
+    mapping = procedure.map(state=MappingState.IN_SYNC)
+    assert said([mapping]) == "1 person reaches example-data, third-data."
+    Suspension.objects.create(account=other.bucket.account, reason="audit")
+    assert said([mapping]) == "1 person reaches example-data."
+    Suspension.objects.create(group=procedure.group, reason="audit")
+    assert said([mapping]) == (
+        "The user group analysts is disabled by an admin: audit. Meanwhile nobody reaches anything through this group."
+    )

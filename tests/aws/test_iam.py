@@ -236,3 +236,33 @@ def test_a_role_is_created_with_a_boundary_only_if_one_is_given(account: Account
     limited, free = (client.get_role(RoleName=role.name)["Role"] for role in (PLAIN, other))
     assert limited["PermissionsBoundary"]["PermissionsBoundaryArn"] == boundary
     assert "PermissionsBoundary" not in free
+
+
+# --- deleting a role ---
+
+
+def made(account: AccountSession, role: RoleArn) -> None:
+    iam.create_role(account, role, TRUST, tags={})
+    iam.create_instance_profile(account, role)
+    iam.add_role_to_instance_profile(account, role)
+    iam.put_role_policy(account, role, NAME, POLICY)
+
+
+@roles
+def test_what_hangs_on_a_role_is_listed_and_keeps_it_until_it_is_gone(account: AccountSession, role: RoleArn) -> None:
+    made(account, role)
+    assert (iam.role_policies(account, role), iam.instance_profiles_of(account, role)) == ((NAME,), (role.name,))
+    with pytest.raises(AwsConflict):
+        iam.delete_role(account, role)
+    iam.delete_role_policy(account, role, NAME)
+    iam.remove_role_from_instance_profile(account, role)
+    iam.delete_instance_profile(account, role)
+    iam.delete_role(account, role)
+    assert (iam.get_role(account, role), iam.get_instance_profile(account, role)) == (None, None)
+
+
+def test_what_is_gone_already_is_as_good_as_deleted(account: AccountSession) -> None:
+    assert (iam.role_policies(account, PLAIN), iam.instance_profiles_of(account, PLAIN)) == ((), ())
+    iam.remove_role_from_instance_profile(account, PLAIN)
+    iam.delete_instance_profile(account, PLAIN)
+    iam.delete_role(account, PLAIN)

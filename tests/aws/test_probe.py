@@ -135,9 +135,11 @@ def test_iams_answers_are_yes_or_no(aws: None, monkeypatch: pytest.MonkeyPatch) 
     found = probe.simulate(ROLE, ["iam:GetRole", "iam:CreateRole", "iam:TagRole"], "arn:aws:iam::1:role/x")
     assert found == {"iam:GetRole": True, "iam:CreateRole": False, "iam:TagRole": False}
     assert asked[0]["PolicySourceArn"] == ROLE
-    (context,) = asked[0]["ContextEntries"]  # attaching is allowed for the portal's own policies only
-    assert context["ContextKeyName"] == "iam:PolicyARN"
-    assert context["ContextKeyValues"] == [f"arn:aws:iam::{ROLE.split(':')[4]}:policy/xacct-portal/xacct-"]
+    # Attaching is allowed for the portal's own policies only, and deleting for roles that it made.
+    assert {one["ContextKeyName"]: one["ContextKeyValues"] for one in asked[0]["ContextEntries"]} == {
+        "iam:PolicyARN": [f"arn:aws:iam::{ROLE.split(':')[4]}:policy/xacct-portal/xacct-"],
+        "iam:ResourceTag/xacct-portal": ["managed"],
+    }
 
 
 def test_the_way_in_is_listened_to_from_assuming_the_role_on(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:

@@ -36,7 +36,7 @@ REACHED = {
         *("admin:roles_assumerolegrant_changelist", "admin:roles_bucketgrant_changelist"),
         *("admin:roles_provisioningrun_changelist", "admin:roles_issuedtoken_changelist"),
         *("admin:roles_auditevent_changelist", "admin:roles_cutoff_changelist", "admin:roles_grouprole_cut_off"),
-        "provisioner_documents",
+        *("admin:roles_usergroup_disable", "admin:roles_awsaccount_disable", "provisioner_documents"),
     },
     "audrey": {
         *("my_access", "history", "history_runs", "event", "run", "admin:index"),

@@ -10,8 +10,10 @@ from django.core.management import call_command
 from django.db import transaction
 from django.utils import timezone
 
-from roles.models import AuditEvent, AwsAccount, Bucket, BucketGrant, User
+from roles.models import AuditEvent, AwsAccount, Bucket, BucketGrant, Suspension, User
 from roles.models.choices import AccessModeChoice
+from roles.operations.disable_account import disable_account
+from roles.operations.disable_group import disable_group
 from tests import factories
 from tests.commands.conftest import Write
 from tests.factories import Procedure
@@ -136,3 +138,16 @@ def test_where_grants_are_placed_and_who_cleans_up_uploads_comes_out_and_goes_in
     assert len(imported(write(text))) == 3
     assert exported() == text
     assert BucketGrant.objects.filter(ended_at__isnull=True).count() == 1
+
+
+def test_what_is_disabled_is_in_the_export_as_ever_and_importing_that_enables_nothing(
+    procedure: Procedure, alice: User, write: Write
+) -> None:
+    procedure.map()
+    text = exported()
+    disable_group(actor=alice, group=procedure.group, reason="audit")
+    disable_account(actor=alice, account=procedure.account_b, reason="audit")
+    assert exported() == text
+    assert imported(write(text)) == ["Nothing to change."]
+    assert len(imported(write(text.replace("- bob", "- carol")))) > 0
+    assert Suspension.objects.open().count() == 2

@@ -23,7 +23,6 @@ from roles.errors import (
     AwsAccessDenied,
     AwsConflict,
     AwsError,
-    AwsLimitExceeded,
     AwsNotFound,
     AwsPropagating,
     AwsThrottled,
@@ -32,9 +31,10 @@ from roles.policies.document import PolicyDocument, parse
 from roles.values.arns import RoleArn
 from roles.values.credentials import Credentials
 from tests.fakes.managed import MANAGED, ManagedPolicies
+from tests.fakes.profiles import PROFILES, InstanceProfiles
 
 PORTAL = "arn:aws:iam::111111111111:user/xacct-portal"
-WRITES = ("create_", "put_", "update_", "delete_", "add_", "attach_", "detach_")
+WRITES = ("create_", "put_", "update_", "delete_", "add_", "attach_", "detach_", "remove_")
 Document = dict[str, Any]
 
 
@@ -67,12 +67,11 @@ class Role:
 
 
 @dataclass
-class FakeAws(ManagedPolicies):
+class FakeAws(ManagedPolicies, InstanceProfiles):
     """All accounts. `roles` and `profiles` by (account, name), `managed` policies by ARN, `buckets` by name with the
     owner's account id."""
 
     roles: dict[tuple[str, str], Role] = field(default_factory=dict)
-    profiles: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     buckets: dict[str, str] = field(default_factory=dict)
     bucket_policies: dict[str, Document] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
@@ -211,6 +210,24 @@ class FakeAws(ManagedPolicies):
 
         return self._called("update_assume_role_policy", str(role), act)
 
+    def delete_role(self, session: AccountSession, role: RoleArn) -> str:
+        def act() -> str:
+            found = self.roles.get((session.access.account_id, role.name))
+            held = [name for (account, name), held in self.profiles.items() if role.name in held]
+            if found is not None and (found.policies or found.attached or held):
+                raise AwsConflict(f"{role} has something on it", aws_code="DeleteConflict")
+            self.roles.pop((session.access.account_id, role.name), None)
+            return self._request_id()
+
+        return self._called("delete_role", str(role), act)
+
+    def role_policies(self, session: AccountSession, role: RoleArn) -> tuple[str, ...]:
+        def act() -> tuple[str, ...]:
+            found = self.roles.get((session.access.account_id, role.name))
+            return tuple(found.policies) if found else ()
+
+        return self._called("role_policies", str(role), act)
+
     def get_role_policy(self, session: AccountSession, role: RoleArn, policy_name: str) -> PolicyDocument | None:
         def act() -> PolicyDocument | None:
             found = self.roles.get((session.access.account_id, role.name))
@@ -234,33 +251,6 @@ class FakeAws(ManagedPolicies):
             return self._request_id()
 
         return self._called("delete_role_policy", str(role), act)
-
-    def get_instance_profile(self, session: AccountSession, role: RoleArn) -> tuple[str, ...] | None:
-        def act() -> tuple[str, ...] | None:
-            names = self.profiles.get((session.access.account_id, role.name))
-            return None if names is None else tuple(names)
-
-        return self._called("get_instance_profile", role.instance_profile, act)
-
-    def create_instance_profile(self, session: AccountSession, role: RoleArn) -> str:
-        def act() -> str:
-            if self.profiles.setdefault((session.access.account_id, role.name), []):
-                raise AwsConflict(f"{role.instance_profile} exists", aws_code="EntityAlreadyExists")
-            return self._request_id()
-
-        return self._called("create_instance_profile", role.instance_profile, act)
-
-    def add_role_to_instance_profile(self, session: AccountSession, role: RoleArn) -> str:
-        def act() -> str:
-            names = self.profiles.get((session.access.account_id, role.name))
-            if names is None:
-                raise AwsNotFound(f"no profile {role.instance_profile}", aws_code="NoSuchEntity")
-            if names:
-                raise AwsLimitExceeded("one role in a profile", aws_code="LimitExceeded")
-            names.append(self._role_of(session, role).arn.rpartition("/")[2])
-            return self._request_id()
-
-        return self._called("add_role_to_instance_profile", role.instance_profile, act)
 
     # --- S3 ---
 
@@ -376,9 +366,8 @@ IAM = (
     "get_role_policy",
     "put_role_policy",
     "delete_role_policy",
-    "get_instance_profile",
-    "create_instance_profile",
-    "add_role_to_instance_profile",
+    "delete_role",
+    "role_policies",
 )
 S3 = ("get_bucket_policy", "put_bucket_policy", "delete_bucket_policy", "list_prefix", "get_bucket_location")
 STS = ("assume_role", "caller_arn")
@@ -387,7 +376,7 @@ STS = ("assume_role", "caller_arn")
 def installed(aws: FakeAws) -> Iterator[FakeAws]:
     """Put `aws` behind the functions of `roles.aws` until the generator is closed."""
     with pytest.MonkeyPatch.context() as patch:
-        for module, names in ((iam, IAM), (managed_policies, MANAGED), (s3, S3), (sts, STS)):
+        for module, names in ((iam, IAM), (iam, PROFILES), (managed_policies, MANAGED), (s3, S3), (sts, STS)):
             for name in names:
                 patch.setattr(module, name, getattr(aws, name))
         yield aws

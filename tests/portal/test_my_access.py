@@ -10,8 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from roles.models import GroupRole, User
+from roles.models import GroupRole, Suspension, User
 from roles.models.choices import MappingState
+from roles.portal.queries import access_cards
 from tests import factories
 from tests.portal.conftest import signed_in
 
@@ -61,6 +62,33 @@ def test_an_expired_mapping_says_since_when(procedure: factories.Procedure) -> N
     page = page_of(procedure.bob)
     assert "This access ended" in page and "1 day ago" in page
     assert "Get credentials" not in page
+
+
+@pytest.mark.parametrize("subject", ["group", "account_a", "account_b"])
+def test_what_is_disabled_is_shown_with_the_reason_and_offers_nothing(
+    subject: str, mapping: GroupRole, procedure: factories.Procedure, charlie: User
+) -> None:
+    row = getattr(procedure, subject)
+    stop = Suspension.objects.create(reason="Audit & <b>", **{"group" if subject == "group" else "account": row})
+    page = page_of(procedure.bob)
+    assert f"{row} is disabled by an admin: Audit &amp; &lt;b&gt;." in page
+    assert "example-data" in page and "Get credentials" not in page and "In sync" not in page
+    assert "Audit" not in page_of(charlie)
+    Suspension.objects.filter(pk=stop.pk).update(ended_at=timezone.now())
+    page = page_of(procedure.bob)
+    assert "Get credentials" in page and "disabled by an admin" not in page
+
+
+def test_of_a_mapping_only_the_part_in_the_disabled_account_is_shown_as_disabled(
+    mapping: GroupRole, procedure: factories.Procedure
+) -> None:
+    other = factories.BucketFactory(name="third-data")
+    factories.BucketGrantFactory(role=procedure.role_b, bucket=other)
+    Suspension.objects.create(reason="audit", account=other.account)
+    cards = {card.bucket: card for card in access_cards(procedure.bob, {})}
+    assert cards[procedure.bucket].why == ""
+    assert cards[other].why == "disabled" and str(other.account) in cards[other].disabled
+    assert len(cards) == 2
 
 
 def test_a_role_that_reaches_no_bucket_says_so(procedure: factories.Procedure) -> None:

@@ -23,7 +23,8 @@ pytestmark = pytest.mark.django_db
 
 INSIDE = Identity("arn:aws:sts::222222222222:assumed-role/xacct-provisioner/xacct-portal", "222222222222")
 NO = AwsAccessDenied("No.", aws_code="AccessDenied")
-AT_TARGETS = {*ACTIONS} - {"iam:PassRole", *(action for action in ACTIONS if "InstanceProfile" in action)}
+AT_PROFILES = {action for action in ACTIONS if action.endswith("InstanceProfile")}
+AT_TARGETS = {*ACTIONS} - {"iam:PassRole", *AT_PROFILES}
 
 
 @dataclass
@@ -251,7 +252,8 @@ def test_where_iam_may_not_be_asked_reading_shows_some_and_the_rest_is_unknown(
     account: AwsAccount, probe: FakeProbe
 ) -> None:
     report = try_connection(account)
-    read = {"iam:GetRole", "iam:GetRolePolicy", "iam:GetAccountAuthorizationDetails", "s3:GetBucketPolicy"}
+    of_roles = {"iam:GetRole", "iam:GetRolePolicy", "iam:ListRolePolicies", "iam:ListInstanceProfilesForRole"}
+    read = {*of_roles, "iam:GetAccountAuthorizationDetails", "s3:GetBucketPolicy"}
     assert not report.is_simulated
     assert {one.action for one in report.allowed} == read
     assert {one.action for one in report.unknown} == AT_TARGETS - read
@@ -263,6 +265,8 @@ def test_where_iam_may_not_be_asked_reading_shows_some_and_the_rest_is_unknown(
     [
         ("get_role", "iam:GetRole"),
         ("get_role_policy", "iam:GetRolePolicy"),
+        ("role_policies", "iam:ListRolePolicies"),
+        ("instance_profiles_of", "iam:ListInstanceProfilesForRole"),
         ("get_instance_profile", "iam:GetInstanceProfile"),
         ("get_bucket_policy", "s3:GetBucketPolicy"),
     ],

@@ -87,7 +87,10 @@ def _history(chance: random.Random, sources: list[Any], targets: list[Any], buck
     """Leave what runs, comparisons and cut-offs leave."""
     for source in chance.sample(sources, 3):
         run = factories.ProvisioningRunFactory(
-            role=source, status=RunStatus.IN_SYNC, started_at=NOW - timedelta(days=chance.randint(0, 5))
+            role=source,
+            status=RunStatus.IN_SYNC,
+            started_at=NOW - timedelta(days=chance.randint(0, 5)),
+            purpose=chance.choice(["reconcile", "reconcile", "delete_role"]),
         )
         for number, role in enumerate(chance.sample([*sources, *targets], 6)):
             step, resource = chance.choice(
@@ -100,7 +103,7 @@ def _history(chance: random.Random, sources: list[Any], targets: list[Any], buck
                 step=step,
                 resource=str(resource),
                 status=chance.choice(["done", "done", "failed"]),
-                action="none",
+                action=chance.choice(["none", "none", "delete"]),
                 before=chance.choice([None, documents]),
                 after=chance.choice([None, documents]),
             )
@@ -150,6 +153,22 @@ def test_a_wish_is_computed_from_the_database_as_it_is_then(procedure: factories
     assert item.compute().wanted  # type: ignore[union-attr]
     AssumeRoleGrant.objects.update(ended_at=timezone.now())
     assert not item.compute().wanted  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("purpose", "counts"), [("reconcile", True), ("delete_role", False)])
+def test_what_an_order_did_does_not_count_as_bringing_in_line(
+    purpose: str, counts: bool, procedure: factories.Procedure
+) -> None:
+    source, target = procedure.role_a, procedure.role_b
+    run = factories.ProvisioningRunFactory(
+        role=source, purpose=purpose, status=RunStatus.IN_SYNC, started_at=timezone.now()
+    )
+    ProvisioningStep.objects.create(
+        run=run, sequence=1, step=5, resource=str(target.arn), status="done", action="update", after={}
+    )
+    facts = Facts.of_runs([source.pk])
+    assert (facts.last_in_sync(source.pk) is not None) is counts
+    assert facts.is_trusted(source.pk, target.pk) is counts
 
 
 # --- how many queries ---

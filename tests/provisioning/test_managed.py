@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from roles.policies.document import PolicyDocument, Statement
-from roles.provisioning.managed import MANAGED_TAGS, highest_in, is_ours, numbers_in
+from roles.provisioning.managed import highest_in, is_ours, numbers_in
 from roles.provisioning.plan import change_for, digest_of, slot_of
 from roles.provisioning.resources import Action, DesiredPolicies, ObservedPolicies, Place
+from roles.values.arns import MANAGED_TAGS
 from tests.policies.strategies import ROLE_A
 from tests.provisioning.test_plan import A
 

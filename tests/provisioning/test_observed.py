@@ -10,10 +10,10 @@ import pytest
 from roles.aws import sts
 from roles.errors import AwsNotFound, Misconfigured
 from roles.provisioning.apply import apply
-from roles.provisioning.managed import MANAGED_TAGS
 from roles.provisioning.observed import Accounts, bucket_of, observe, observe_all, portal_principals
 from roles.provisioning.plan import change_for
 from roles.provisioning.resources import ObservedProfile, ObservedRole
+from roles.values.arns import MANAGED_TAGS
 from tests.fakes.aws import PORTAL, FakeAws
 from tests.provisioning.conftest import PARTNER, ROLE_A
 from tests.provisioning.test_plan import HANDED_OFF, access, bucket, procedure, profile, source_role, target_role, trust

@@ -25,7 +25,6 @@ from roles.policies.ownership import (
     TRUST_SIDS,
     foreign_statements,
 )
-from roles.provisioning.managed import MANAGED_TAGS
 from roles.provisioning.plan import Slot, change_for, digest_of, plan_of, slot_of, title_of
 from roles.provisioning.resources import (
     Action,
@@ -41,6 +40,7 @@ from roles.provisioning.resources import (
     Step,
 )
 from roles.values.accounts import AccessMode, AccountAccess, Partition
+from roles.values.arns import MANAGED_TAGS
 from tests.policies import strategies
 from tests.policies.strategies import BUCKET, ROLE_A, ROLE_B
 

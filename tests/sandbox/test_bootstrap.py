@@ -24,8 +24,8 @@ from roles.aws.sandbox_documents import (
 )
 from roles.aws.sessions import AccountSession
 from roles.errors import AwsAccessDenied
-from roles.models import CutOff, GroupRole, IamRole, ProvisioningRun
-from roles.models.choices import MappingState, RunStatus, StepStatus
+from roles.models import AssumeRoleGrant, BucketGrant, CutOff, GroupRole, IamRole, ProvisioningRun
+from roles.models.choices import MappingState, RunPurpose, RunStatus, StepStatus
 from roles.policies import limits
 from roles.policies.provisioner import ACTIONS, ProvisionerScope, provisioner_policy, provisioner_trust, scope_of
 from roles.provisioning import handoff, runner
@@ -41,7 +41,7 @@ PORTAL = f"arn:aws:iam::{PORTAL_ACCOUNT}:user/xacct-portal"
 
 @dataclass(frozen=True)
 class Breaks:
-    """Where a run stops without an action: at a step of the run that maps, that changes something, or that unmaps.
+    """Where a run stops without an action: of the run that maps, that changes something, that unmaps, or that deletes.
 
     "full": of a world in which the source role's inline policy has no room for what it may assume.
     """
@@ -76,6 +76,11 @@ BREAKS = {
     "iam:DeletePolicy": Breaks(2, when="unmapped full"),
     "iam:DeletePolicyVersion": Breaks(2, when="unmapped full"),
     "s3:DeleteBucketPolicy": Breaks(6, when="unmapped"),
+    "iam:ListRolePolicies": Breaks(1, when="deleted"),
+    "iam:ListInstanceProfilesForRole": Breaks(1, when="deleted"),
+    "iam:RemoveRoleFromInstanceProfile": Breaks(1, when="deleted"),
+    "iam:DeleteInstanceProfile": Breaks(1, when="deleted"),
+    "iam:DeleteRole": Breaks(1, when="deleted"),
 }
 SCANS = {"iam:GetAccountAuthorizationDetails"}
 NOT_ASKED = {
@@ -91,7 +96,8 @@ def owner(aws: CallLog, sandbox_server: sandbox.SandboxServer, tmp_path: Path) -
     directory = tmp_path / "owner"
     directory.mkdir()
     found = Owner(sandbox_server, directory)
-    found.iam.delete_role_policy(RoleName=PROVISIONER_ROLE, PolicyName=PROVISIONER_ROLE)
+    for policy in (PROVISIONER_ROLE, "sandbox-only"):
+        found.iam.delete_role_policy(RoleName=PROVISIONER_ROLE, PolicyName=policy)
     found.iam.delete_role(RoleName=PROVISIONER_ROLE)
     found.s3.delete_bucket_policy(Bucket=BUCKET)
     return found
@@ -177,8 +183,8 @@ def without(action: str, statements: list[dict[str, Any]]) -> list[dict[str, Any
     return [one for one in fewer if one["Action"]]
 
 
-def reconcile(role: IamRole) -> ProvisioningRun:
-    run = factories.ProvisioningRunFactory(role=role)
+def reconcile(role: IamRole, purpose: RunPurpose = RunPurpose.RECONCILE) -> ProvisioningRun:
+    run = factories.ProvisioningRunFactory(role=role, purpose=purpose)
     done = runner.reconcile(run.pk)
     assert done is not None
     return done
@@ -186,6 +192,11 @@ def reconcile(role: IamRole) -> ProvisioningRun:
 
 def unmap(mapping: GroupRole) -> None:
     GroupRole.objects.filter(pk=mapping.pk).update(ended_at=timezone.now(), state=MappingState.REMOVING)
+
+
+def end_grants() -> None:
+    AssumeRoleGrant.objects.update(ended_at=timezone.now())
+    BucketGrant.objects.update(ended_at=timezone.now())
 
 
 def cut_off(world: factories.Procedure) -> CutOff:
@@ -239,6 +250,23 @@ def test_with_exactly_the_generated_policy_everything_works_also_for_source_role
     assert reconcile(only_b.role_a).status == RunStatus.IN_SYNC
 
 
+def test_with_exactly_the_generated_policy_managed_roles_that_nobody_uses_are_deleted(
+    only_b: factories.Procedure, owner: Owner
+) -> None:
+    make_provisioner(only_b, owner)
+    allow(owner, generated(only_b))
+    mapping = only_b.map()
+    assert reconcile(only_b.role_a).status == RunStatus.IN_SYNC
+    unmap(mapping)
+    assert reconcile(only_b.role_a).status == RunStatus.IN_SYNC
+    end_grants()
+    for role in (only_b.role_b, only_b.role_a):
+        run = reconcile(role, RunPurpose.DELETE_ROLE)
+        assert (run.status, run.error) == (RunStatus.IN_SYNC, "")
+    assert {"MyRoleA", "MyRoleB"}.isdisjoint(one["RoleName"] for one in owner.iam.list_roles()["Roles"])
+    assert owner.iam.list_instance_profiles()["InstanceProfiles"] == []
+
+
 @pytest.mark.parametrize("action", sorted(BREAKS))
 def test_without_one_action_a_step_of_the_engine_is_refused(
     only_b: factories.Procedure, owner: Owner, action: str, monkeypatch: pytest.MonkeyPatch
@@ -253,11 +281,16 @@ def test_without_one_action_a_step_of_the_engine_is_refused(
         assert reconcile(only_b.role_a).status == RunStatus.IN_SYNC
         only_b.role_b.attribution = False
         only_b.role_b.save()
-    if breaks.when.startswith("unmapped"):
+    if breaks.when.startswith(("unmapped", "deleted")):
         assert reconcile(only_b.role_a).status == RunStatus.IN_SYNC
         unmap(mapping)
+    purpose = RunPurpose.RECONCILE
+    if breaks.when == "deleted":
+        assert reconcile(only_b.role_a).status == RunStatus.IN_SYNC
+        end_grants()
+        purpose = RunPurpose.DELETE_ROLE
     allow(owner, without(action, generated(only_b)))
-    run = reconcile(only_b.role_a)
+    run = reconcile(only_b.role_a, purpose)
     assert run.status == RunStatus.FAILED
     failed = run.steps.filter(status=StepStatus.FAILED)
     assert breaks.step in failed.values_list("step", flat=True)

@@ -117,7 +117,8 @@ def test_the_scheduler_sees_by_itself_what_the_owner_did(owner: Owner, handed: G
 @pytest.fixture
 def world(procedure: factories.Procedure, owner: Owner) -> factories.Procedure:
     """The procedure's world with nothing of the portal's in Account B, and an external id of its own."""
-    owner.iam.delete_role_policy(RoleName="xacct-provisioner", PolicyName="xacct-provisioner")
+    for policy in ("xacct-provisioner", "sandbox-only"):
+        owner.iam.delete_role_policy(RoleName="xacct-provisioner", PolicyName=policy)
     owner.iam.delete_role(RoleName="xacct-provisioner")
     procedure.account_b.external_id = new_external_id()
     procedure.account_b.save()

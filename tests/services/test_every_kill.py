@@ -17,8 +17,8 @@ import pytest
 from django.utils import timezone
 
 from roles.aws.sandbox import SandboxServer
-from roles.models import AuditEvent, GroupRole, ProvisioningRun, ProvisioningStep, ResourceLease
-from roles.models.choices import MappingState, RunStatus, StepStatus
+from roles.models import AssumeRoleGrant, AuditEvent, GroupRole, ProvisioningRun, ProvisioningStep, ResourceLease
+from roles.models.choices import MappingState, RunPurpose, RunStatus, StepStatus
 from tests import factories
 from tests.sandbox.conftest import portal_settings, reset_sandbox
 from tests.sandbox.proxy import Proxy
@@ -52,6 +52,19 @@ class Stage:
 
     def run(self) -> ProvisioningRun:
         found: ProvisioningRun = factories.ProvisioningRunFactory(role=self.mapping.role, mapping=self.mapping)
+        return found
+
+    def retire(self) -> ProvisioningRun:
+        """Provision, end the mapping and its grants, clean up, and return a queued run that deletes the source role."""
+        self.put_back()
+        AssumeRoleGrant.objects.update(ended_at=None)
+        assert self.work(self.run()) == 0
+        now = timezone.now()
+        GroupRole.objects.update(ended_at=now, state=MappingState.REMOVING)
+        AssumeRoleGrant.objects.update(ended_at=now)
+        assert self.work(self.run()) == 0
+        order = {"purpose": RunPurpose.DELETE_ROLE, "trigger": "role.deletion_queued"}
+        found: ProvisioningRun = factories.ProvisioningRunFactory(role=self.mapping.role, **order)
         return found
 
     def work(self, run: ProvisioningRun, *, kill_at: int = 0) -> int:
@@ -125,3 +138,27 @@ def test_a_worker_killed_at_any_call_is_followed_by_one_that_ends_where_it_would
         assert (number, stage.estate.state()) == (number, wished)
         assert sorted(done + stage.proxy.log.writes) == sorted(writes)  # nothing was written twice
         assert_truthful(run, changed)
+
+
+def test_a_worker_killed_at_any_call_of_a_deletion_is_followed_by_one_that_deletes_the_rest(stage: Stage) -> None:
+    run = stage.retire()
+    assert stage.work(run) == 0
+    calls, writes = stage.proxy.log.names, stage.proxy.log.writes
+    wished = stage.estate.state()
+    assert not [resource for resource in wished if resource.endswith("/MyRoleA")]
+    assert [name for name in calls if name.startswith(("Delete", "Remove"))] == [
+        "RemoveRoleFromInstanceProfile",
+        "DeleteInstanceProfile",
+        "DeleteRole",
+    ]
+    for number in range(1, len(calls) + 1):
+        run = stage.retire()
+        assert stage.work(run, kill_at=number) == KILLED
+        done = stage.proxy.log.writes
+        assert stage.restart(run) == 0
+        assert (number, stage.estate.state()) == (number, wished)
+        # Taking the role out and deleting the profile are one step, which is done again as a whole.
+        again = done + stage.proxy.log.writes
+        assert set(again) == set(writes) and again.count("DeleteRole") == 1
+        run.refresh_from_db()
+        assert (run.status, run.error) == (RunStatus.IN_SYNC, "")

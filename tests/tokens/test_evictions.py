@@ -15,10 +15,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from roles.errors import NotEntitled, NotFound, SessionEnded
-from roles.models import AuditEvent, GroupRole, IssuedToken, User
+from roles.models import AuditEvent, AwsAccount, GroupRole, IssuedToken, User, UserGroup
 from roles.models.choices import Outcome
 from roles.operations.change_mapping import change_mapping
 from roles.operations.deactivate_user import deactivate_user
+from roles.operations.disable_account import disable_account
+from roles.operations.disable_group import disable_group
+from roles.operations.enable_account import enable_account
+from roles.operations.enable_group import enable_group
 from roles.operations.remove_member import remove_member
 from roles.operations.unmap_role import unmap_role
 from roles.tokens import broker, cache, revocation
@@ -249,6 +253,82 @@ def test_after_narrowing_the_next_token_is_narrower(desk: Desk, alice: User, aws
     narrow(desk, alice)
     assert desk.ask().credentials != desk.token.credentials
     assert "team/*" in aws_sts.requests[-1].policy
+
+
+# --- the group, or an account on the way, is disabled ---
+
+
+def account_of_the_bucket(world: factories.Procedure) -> AwsAccount:
+    """Move the bucket to an account where neither of the roles is."""
+    world.bucket.account = factories.AwsAccountFactory(name="third")
+    world.bucket.save()
+    return world.bucket.account
+
+
+DISABLED: dict[str, Callable[[factories.Procedure], UserGroup | AwsAccount]] = {
+    "group": lambda world: world.group,
+    "account of the source role": lambda world: world.account_a,
+    "account of the target role": lambda world: account_of_the_bucket(world) and world.account_b,
+    "account of the bucket": account_of_the_bucket,
+}
+
+
+@pytest.fixture(params=DISABLED)
+def subject(request: pytest.FixtureRequest, procedure: factories.Procedure) -> UserGroup | AwsAccount:
+    """What is going to be disabled; before there is any token."""
+    return DISABLED[request.param](procedure)
+
+
+@pytest.fixture
+def elsewhere(subject: UserGroup | AwsAccount, each_cache: str, procedure: factories.Procedure) -> Desk:
+    """Bob's browser with a token for a mapping of another group, between other accounts."""
+    chain = factories.AssumeRoleGrantFactory()
+    factories.BucketGrantFactory(role=chain.target)
+    other = factories.GroupRoleFactory(role=chain.source, state="in_sync", provisioned_at=timezone.now())
+    factories.MembershipFactory(group=other.group, user=procedure.bob)
+    return Desk(procedure.bob, other)
+
+
+def disable(subject: UserGroup | AwsAccount, alice: User) -> None:
+    if isinstance(subject, UserGroup):
+        disable_group(actor=alice, group=subject, reason="audit of 2026")
+    else:
+        disable_account(actor=alice, account=subject, reason="audit of 2026")
+
+
+def test_disabling_takes_tokens_out_in_that_call_and_there_is_no_new_one_and_another_groups_stay(
+    *, subject: UserGroup | AwsAccount, desk: Desk, bystander: Desk, elsewhere: Desk, alice: User, aws_sts: FakeSts
+) -> None:
+    calls = len(aws_sts.requests)
+    disable(subject, alice)
+    assert not desk.is_cached and not bystander.is_cached
+    assert desk.token.credentials.access_key_id in evictions()
+    with pytest.raises(NotEntitled, match=r"is disabled by an admin: audit of 2026\."):
+        desk.ask()
+    assert len(aws_sts.requests) == calls
+    assert elsewhere.is_cached and elsewhere.ask() == elsewhere.token
+
+
+def test_enabling_gives_a_new_token_to_the_same_session(
+    subject: UserGroup | AwsAccount, desk: Desk, alice: User
+) -> None:
+    disable(subject, alice)
+    if isinstance(subject, UserGroup):
+        enable_group(actor=alice, group=subject)
+    else:
+        enable_account(actor=alice, account=subject)
+    assert desk.ask().credentials != desk.token.credentials
+
+
+def test_a_token_that_aws_makes_while_the_group_or_account_is_disabled_is_taken_back(
+    subject: UserGroup | AwsAccount, each_cache: str, mapping: GroupRole, alice: User, aws_sts: FakeSts
+) -> None:
+    aws_sts.while_b_is_asked = lambda: disable(subject, alice)
+    bob = User.objects.get(username="bob")
+    with pytest.raises(NotEntitled):
+        broker.get_token(actor=bob, session=signed_in(bob).session, mapping_id=mapping.pk)
+    assert backend.get(IssuedToken.objects.get().cache_key) is None
+    assert not IssuedToken.objects.cached().exists()
 
 
 # --- the functions themselves ---

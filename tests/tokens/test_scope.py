@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from roles.errors import NotEntitled, NotFound, PolicyTooLarge
-from roles.models import AssumeRoleGrant, Bucket, BucketGrant, GroupRole, IamRole, Membership, User
+from roles.models import AssumeRoleGrant, Bucket, BucketGrant, GroupRole, IamRole, Membership, Suspension, User
 from roles.models.choices import MappingState
 from roles.tokens import scope
 from roles.values.arns import AccessLevel
@@ -140,6 +140,71 @@ def test_an_unknown_target_is_not_found(mapping: GroupRole, procedure: factories
     assert usable.target(procedure.role_b.pk).role == procedure.role_b
 
 
+# --- disabled ---
+
+
+def disabled(**subject: Any) -> Suspension:
+    return Suspension.objects.create(reason="audit", **subject)
+
+
+@pytest.mark.parametrize("subject", ["group", "account_a", "account_b"])
+def test_a_disabled_group_or_account_is_refused_and_says_why(
+    subject: str, mapping: GroupRole, procedure: factories.Procedure
+) -> None:
+    row = getattr(procedure, subject)
+    kind = "group" if subject == "group" else "account"
+    open_one = disabled(**{kind: row})
+    refused = refusal_of(procedure.bob, mapping)
+    words = "user group" if subject == "group" else "AWS account"
+    assert refused.message == f"The {words} {row} is disabled by an admin: audit."
+    assert (refused.rule, refused.subject) == ("token.not_disabled", mapping)
+    Suspension.objects.filter(pk=open_one.pk).update(ended_at=timezone.now())
+    assert scope.mapping_for(procedure.bob, mapping.pk).targets
+
+
+def test_what_another_group_or_account_is_disabled_for_does_not_count(
+    mapping: GroupRole, procedure: factories.Procedure
+) -> None:
+    before = scope.mapping_for(procedure.bob, mapping.pk)
+    disabled(group=factories.UserGroupFactory())
+    disabled(account=factories.AwsAccountFactory())
+    assert scope.mapping_for(procedure.bob, mapping.pk) == before
+
+
+def test_a_stranger_does_not_learn_that_a_group_is_disabled(
+    mapping: GroupRole, procedure: factories.Procedure, charlie: User
+) -> None:
+    disabled(group=procedure.group)
+    with pytest.raises(NotFound):
+        scope.mapping_for(charlie, mapping.pk)
+
+
+def test_a_target_in_a_disabled_account_is_refused_and_its_neighbour_goes_on(
+    mapping: GroupRole, procedure: factories.Procedure
+) -> None:
+    chain = factories.AssumeRoleGrantFactory(source=procedure.role_a)
+    factories.BucketGrantFactory(role=chain.target)
+    disabled(account=procedure.account_b)
+    usable = scope.mapping_for(procedure.bob, mapping.pk)
+    assert [target.role for target in usable.targets] == [chain.target]
+    assert usable.target(None).role == chain.target
+    with pytest.raises(NotEntitled, match=r"bucket-owner .* is disabled by an admin: audit"):
+        usable.target(procedure.role_b.pk)
+
+
+def test_a_bucket_in_a_disabled_account_is_cut_out_of_the_session(
+    mapping: GroupRole, procedure: factories.Procedure
+) -> None:
+    other: Bucket = factories.BucketFactory(name="third-data")
+    factories.BucketGrantFactory(role=procedure.role_b, bucket=other)
+    assert scope.session_policy_of(scope.mapping_for(procedure.bob, mapping.pk).target(None)) == ""
+    disabled(account=other.account)
+    target = scope.mapping_for(procedure.bob, mapping.pk).target(None)
+    assert [grant.bucket for grant in target.grants] == [procedure.bucket]
+    policy = scope.session_policy_of(target)
+    assert "example-data" in policy and "third-data" not in policy
+
+
 # --- usable ---
 
 
@@ -233,6 +298,7 @@ def test_it_costs_the_same_for_one_mapping_and_for_twenty(mapping: GroupRole, pr
             group=procedure.group, role=chain.source, state=MappingState.IN_SYNC, provisioned_at=timezone.now()
         )
     assert len(scope.usable_mappings(procedure.bob)) == 21
+    disabled(group=factories.UserGroupFactory())
     assert cost() == alone == 1
 
 
@@ -294,6 +360,10 @@ CHANGES: dict[str, Any] = {
     "bucket's key": lambda world, mapping: Bucket.objects.update(kms_key_arn="arn:aws:kms:x"),
     "attribution": lambda world, mapping: IamRole.objects.filter(name="MyRoleB").update(attribution=False),
     "role renamed": lambda world, mapping: IamRole.objects.filter(name="MyRoleB").update(name="MyRoleC"),
+    "a bucket's account disabled": lambda world, mapping: Suspension.objects.create(
+        account=factories.BucketGrantFactory(role=world.role_b, bucket=factories.BucketFactory()).bucket.account,
+        reason="audit",
+    ),
     "user renamed": lambda world, mapping: User.objects.filter(username="bob").update(username="robert"),
 }
 

@@ -13,12 +13,12 @@ from django.views.decorators.http import require_POST, require_safe
 from roles.errors import NotOurs
 from roles.history import queries
 from roles.models import IamRole, ProvisioningRun, ProvisioningStep, User
-from roles.models.choices import RoleOwnership, RunStatus
+from roles.models.choices import RoleOwnership, RunPurpose, RunStatus
 from roles.operations.retry_run import retry_run
 from roles.permissions import Rule, can
 from roles.portal.page import show, signed_in
 from roles.portal.stepper import progress_of
-from roles.provisioning import for_owners
+from roles.provisioning import for_owners, kept
 from roles.values.arns import role_arn
 
 RETRIABLE = (RunStatus.FAILED, RunStatus.NEEDS_OWNER)
@@ -60,14 +60,15 @@ def run_retry(request: HttpRequest, run_id: int) -> HttpResponse:
 
 def _shown(user: User, found: ProvisioningRun, attempt: int | None) -> dict[str, Any]:
     steps = queries.steps_of(found, attempt)
-    waits = found.status == RunStatus.NEEDS_OWNER
+    waits, is_plain = found.status == RunStatus.NEEDS_OWNER, found.purpose == RunPurpose.RECONCILE
     return {
         "asked": for_owners.asked_of(found) if waits else (),
         "newer": queries.newer_run(found) if found.status in RETRIABLE else None,
         "progress": progress_of(found, steps),
         "run": found,
         "adopt": _to_adopt(user, steps) if found.is_final else None,
-        "may_retry": found.status in RETRIABLE and can(user, Rule.RETRY_RUNS),
+        "may_retry": found.status in RETRIABLE and is_plain and can(user, Rule.RETRY_RUNS),
+        "to_put_back": _to_put_back(user, found, steps) if found.is_final else (),
     }
 
 
@@ -79,6 +80,13 @@ def _to_adopt(user: User, steps: Sequence[ProvisioningStep]) -> IamRole | None:
     arn = role_arn(stopped.resource)
     found = IamRole.objects.filter(account__account_id=arn.account, name=arn.name, ownership=RoleOwnership.MANAGED)
     return found.select_related("account").first()
+
+
+def _to_put_back(user: User, run: ProvisioningRun, steps: Sequence[ProvisioningStep]) -> tuple[int, ...]:
+    """Return the ids of the steps whose document may be put back, for an admin who may do that."""
+    if not user.is_staff or not can(user, Rule.RESTORE_DOCUMENTS):
+        return ()
+    return tuple(step.pk for step in steps if kept.is_offered(step, run))
 
 
 def _attempt(request: HttpRequest, attempts: tuple[int, ...]) -> int | None:

@@ -20,7 +20,7 @@ from roles.policies.document import PolicyDocument
 from roles.policies.ownership import TRUST_SIDS, merged_trust
 from roles.provisioning.handoff.rendered import Rendered, digest, head
 from roles.provisioning.handoff.work import BucketItem, InlineItem, Item, ProfileItem, RoleItem, Work
-from roles.provisioning.plan import INLINE_POLICY_NAME
+from roles.provisioning.resources import INLINE_POLICY_NAME
 
 _RETAIN = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
 _ANY_WIDTH = 1_000_000

@@ -18,7 +18,7 @@ from roles.provisioning.handoff import hcl
 from roles.provisioning.handoff.hcl import Block, Call, Raw
 from roles.provisioning.handoff.rendered import Rendered, head, label
 from roles.provisioning.handoff.work import BucketItem, InlineItem, Item, ProfileItem, RoleItem, Share, Work
-from roles.provisioning.plan import INLINE_POLICY_NAME
+from roles.provisioning.resources import INLINE_POLICY_NAME
 
 _USE_SCRIPT = "Use the script or the console for it."
 _KEPT_OF_A_ROLE = ["description", "force_detach_policies", "max_session_duration", "permissions_boundary", "tags"]

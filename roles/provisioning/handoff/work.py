@@ -18,9 +18,9 @@ from roles.policies.limits import (
     check_trust_policy,
 )
 from roles.policies.ownership import ROLE_SIDS, merged, merged_trust
-from roles.provisioning.managed import MANAGED_TAGS
-from roles.provisioning.plan import INLINE_POLICY_NAME, Slot, inline_policy_of, is_role, slot_of
+from roles.provisioning.plan import Slot, inline_policy_of, is_role, slot_of
 from roles.provisioning.resources import (
+    INLINE_POLICY_NAME,
     STEP_TITLES,
     Change,
     Desired,
@@ -34,7 +34,7 @@ from roles.provisioning.resources import (
     is_cut_off,
 )
 from roles.values.accounts import AccessMode, AccountAccess
-from roles.values.arns import MANAGED_POLICY_PATH, BucketArn, RoleArn, role_arn
+from roles.values.arns import MANAGED_POLICY_PATH, MANAGED_TAGS, BucketArn, RoleArn, role_arn
 
 T = TypeVar("T")
 

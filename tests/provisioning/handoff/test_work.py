@@ -7,9 +7,9 @@ from dataclasses import replace
 from roles.policies.document import PolicyDocument, Statement
 from roles.policies.ownership import BUCKET_SIDS, GRANT_SIDS, TRUST_SIDS
 from roles.provisioning.handoff.work import BucketItem, InlineItem, ProfileItem, RoleItem, work_for
-from roles.provisioning.managed import MANAGED_TAGS
 from roles.provisioning.plan import slot_of
 from roles.provisioning.resources import DesiredDocument, DesiredPolicies, DesiredRole, ObservedRole, Step
+from roles.values.arns import MANAGED_TAGS
 from tests.provisioning.handoff import cases
 from tests.provisioning.handoff.cases import READABLE, UNREADABLE, changes, documents, seen, source, target
 

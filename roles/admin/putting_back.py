@@ -1,0 +1,70 @@
+"""The page that asks before a document in AWS is put back to what it was before a run."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+
+from roles.admin import queries
+from roles.admin.base import PortalModelAdmin
+from roles.models import ProvisioningRun, ProvisioningStep
+from roles.operations.put_back_document import put_back_document
+
+AGREES = "I have read which statements of others are lost or come back, and mean that."
+_OWN = [
+    "The portal's own statements go back to what they were. Those of others stay as they are now, in their places.",
+]
+_EXACTLY = [
+    "The whole document goes back to what it was, with the statements of others: what they added since is lost, and "
+    "what they took away comes back. The plan names both.",
+]
+_ALWAYS = [
+    "What people can do in AWS changes as the plan says, whatever the portal shows them as theirs.",
+    "The run reads AWS again first. If anything in the document differs from this plan then, it writes nothing.",
+    "The database keeps its wish. Where that differs, drift shows it at once, and the next run of a source role that "
+    "reaches the document brings the wish back.",
+]
+
+
+def view(model_admin: PortalModelAdmin, request: HttpRequest, step: ProvisioningStep) -> HttpResponse:
+    """Ask once, with the plan; on POST queue the run that puts the document back, and go to it."""
+    exactly = request.GET.get("exactly") == "1"
+    here = reverse("admin:roles_provisioningrun_put_back", args=[step.pk])
+
+    def put_back() -> ProvisioningRun:
+        return put_back_document(
+            actor=request.user,
+            step=step,
+            exactly=exactly,
+            # Looking loses nothing.
+            agrees=request.method != "POST" or request.POST.get("agrees") == "on",
+            reason=request.POST.get("reason", "").strip(),
+            seen=request.POST.get("seen", "").strip(),
+        )
+
+    def done(run: ProvisioningRun) -> HttpResponse:
+        messages.success(request, f"The document that run {step.run_id} replaced is being put back.")
+        return redirect("run", run.pk)
+
+    return model_admin.ask(
+        request,
+        put_back,
+        done=done,
+        title=f"Put back what run {step.run_id} replaced?",
+        subject=step.resource,
+        choices=[
+            {"text": "Only the portal's statements", "url": here, "is_chosen": not exactly},
+            {"text": "Exactly as it was", "url": f"{here}?exactly=1", "is_chosen": exactly},
+        ],
+        effects=[*(_EXACTLY if exactly else _OWN), *_ALWAYS],
+        agree=AGREES if exactly else "",
+        agree_name="agrees",
+        needs_plan=True,
+        # The database says nothing new of anybody: what changes is in the plan, for those who come this way.
+        hides_said=True,
+        people=queries.people_reaching([step.run.role_id]),
+        button="Put it back",
+        back=reverse("run", args=[step.run_id]),
+    )

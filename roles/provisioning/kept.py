@@ -1,0 +1,161 @@
+"""The documents that runs replaced, and putting one back: what is kept of it, and the one resource of such a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from roles.errors import Conflict, StalePlan
+from roles.models import AssumeRoleGrant, AwsAccount, Bucket, BucketGrant, IamRole, ProvisioningRun, ProvisioningStep
+from roles.models.choices import RunPurpose, StepAction
+from roles.policies.document import PolicyDocument, parse
+from roles.policies.ownership import SID_PREFIX
+from roles.provisioning import desired
+from roles.provisioning.desired import Item, Principals
+from roles.provisioning.facts import Facts
+from roles.provisioning.plan import is_role, slot_of
+from roles.provisioning.resources import (
+    Change,
+    Desired,
+    DesiredAsBefore,
+    DesiredDocument,
+    DesiredRole,
+    Place,
+    Plan,
+    Step,
+    is_cut_off,
+)
+from roles.values.accounts import AccessMode, AccountAccess
+from roles.values.arns import role_arn
+
+_WRITES = (StepAction.CREATE, StepAction.UPDATE, StepAction.DELETE)
+_ROLE_STEPS = (Step.SOURCE_ROLE, Step.TARGET_ROLE, Step.TARGET_TRUST)
+# Step 6 is a bucket's policy or, where the resource is a role, what its own policy gives of buckets.
+_POLICY_STEPS = (Step.ASSUME_POLICY, Step.PASS_ROLE_POLICY, Step.BUCKET_POLICY)
+
+
+def check_put_back(step: ProvisioningStep) -> None:
+    """Raise `Conflict` unless the document that the step's run replaced can be put back, and say why not."""
+    if why := _why_not(step):
+        raise Conflict(f"This cannot be put back. {why}", hint="The history keeps the document, to be looked at.")
+
+
+def is_offered(step: ProvisioningStep, run: ProvisioningRun) -> bool:
+    """Return whether to offer it for a step of `run`, as far as the rows themselves show: asks the database nothing."""
+    is_new_role = _place_of(step) is Place.ROLE and step.before is None
+    return not (run.purpose == RunPurpose.DELETE_ROLE or is_new_role or _why_never(step))
+
+
+def document_before(step: ProvisioningStep) -> PolicyDocument | None:
+    """Return the document in the step's place as AWS had it before the step's run first wrote it; None: nothing."""
+    steps = _ROLE_STEPS if _place_of(step) is Place.ROLE else _POLICY_STEPS
+    numbers = [int(one.value) for one in steps]
+    about = ProvisioningStep.objects.filter(run=step.run_id, resource=step.resource, step__in=numbers)
+    first = about.filter(action__in=_WRITES).order_by("pk").first() or step
+    return None if first.before is None else parse(first.before)
+
+
+def items_for(run: ProvisioningRun, principals: Principals) -> tuple[Item, ...]:
+    """Return the one resource of a run that puts a document back."""
+    step = run.puts_back
+    if step is None:
+        return ()
+
+    def wish(_facts: Facts) -> Desired:
+        return _wish(step, run, principals)  # reads those of each source role that it looks at
+
+    return (Item(Step(str(step.step)), step.resource, _access(step), wish, Facts, check=partial(_as_seen, run)),)
+
+
+def _as_seen(run: ProvisioningRun, change: Change) -> None:
+    """Raise `StalePlan` when what would be written is not on top of what AWS had when it was confirmed."""
+    if change.writes and Plan((change,), "").seen != run.plan_seen:
+        raise StalePlan(
+            "AWS has something else there than when this was confirmed, so nothing was written.",
+            hint="Look at the new plan, and confirm that.",
+        )
+
+
+def _why_not(step: ProvisioningStep) -> str:
+    return _why_never(step) or _why_not_now(step)
+
+
+def _why_never(step: ProvisioningStep) -> str:
+    if step.action not in _WRITES:
+        return "The step changed nothing."
+    if is_cut_off(step.resource):
+        return "Cutting off begins, and is lifted, on pages of its own."
+    if _place_of(step) is Place.NONE:
+        return "Only trust policies, roles' own inline policies and bucket policies can be."
+    return ""
+
+
+def _why_not_now(step: ProvisioningStep) -> str:
+    if step.run.purpose == RunPurpose.DELETE_ROLE:
+        return "The role was to be deleted. Once it is mapped again, a run makes it anew."
+    if _place_of(step) is Place.ROLE and document_before(step) is None:
+        return "There was no role before: the run made it."
+    account = AwsAccount.objects.filter(account_id=step.account_id).first()
+    if account is None or account.access().mode is AccessMode.HANDOFF:
+        return f"The portal may not write to account {step.account_id}: its owner has to do it."
+    return ""
+
+
+def _place_of(step: ProvisioningStep) -> Place:
+    number = Step(str(step.step))
+    if ":instance-profile/" in step.resource or ":policy/" in step.resource or number is Step.VERIFY:
+        return Place.NONE
+    if number in _ROLE_STEPS:
+        return Place.ROLE
+    return Place.INLINE_POLICY if is_role(step.resource) else Place.BUCKET_POLICY
+
+
+def _access(step: ProvisioningStep) -> AccountAccess:
+    return AwsAccount.objects.get(account_id=step.account_id).access()
+
+
+def _wish(step: ProvisioningStep, run: ProvisioningRun, principals: Principals) -> Desired:
+    check_put_back(step)
+    place = _place_of(step)
+    bucket = None if is_role(step.resource) else _bucket(step)
+    wished = tuple(_wished(step, place, run, bucket, principals))
+    nothing = DesiredDocument(Step(str(step.step)), _access(step), step.resource, SID_PREFIX, ())
+    return DesiredAsBefore(
+        Step(str(step.step)),
+        _access(step),
+        step.resource,
+        place,
+        document_before(step),
+        run.exactly,
+        wished or (nothing,),
+        region=bucket.region if bucket else "",
+    )
+
+
+def _bucket(step: ProvisioningStep) -> Bucket:
+    return Bucket.objects.select_related("account").get(name=step.resource.rpartition(":")[2])
+
+
+def _wished(
+    step: ProvisioningStep, place: Place, run: ProvisioningRun, bucket: Bucket | None, principals: Principals
+) -> Iterator[DesiredRole | DesiredDocument]:
+    """Yield what is wished for the document now: by the run's own source role, or the first that reaches the place."""
+    for source in _sources(step, run, bucket):
+        facts = Facts.of_runs([source.pk])
+        items = desired.places_for(source, principals, facts=facts)
+        wishes = [item.wish(facts) for item in items if item.resource == step.resource]
+        found = [one for one in wishes if isinstance(one, DesiredRole | DesiredDocument) and slot_of(one)[0] is place]
+        yield from found
+        if found:
+            return
+
+
+def _sources(step: ProvisioningStep, run: ProvisioningRun, bucket: Bucket | None) -> list[IamRole]:
+    chains = AssumeRoleGrant.objects.open()
+    if bucket is not None:
+        through = chains.filter(target__in=BucketGrant.objects.open().filter(bucket=bucket).values("role"))
+    else:
+        arn = role_arn(step.resource)
+        through = chains.filter(target__account__account_id=arn.account, target__name=arn.name)
+    others = IamRole.objects.filter(pk__in=through.values("source")).exclude(pk=run.role_id).order_by("pk")
+    return [run.role, *others.select_related("account")]

@@ -1,0 +1,284 @@
+"""Deleting a managed role: only what is the portal's and nobody uses, whatever happens to the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from functools import partial
+
+import pytest
+from django.utils import timezone
+
+from roles.models import AssumeRoleGrant, BucketGrant, GroupRole, ProvisioningRun
+from roles.models.choices import RunPurpose, RunStatus, StepStatus
+from roles.operations.delete_managed_role import delete_managed_role
+from roles.policies import limits
+from roles.provisioning import preview, runner
+from tests import factories
+from tests.fakes.aws import FakeAws, Killed, Role, foreign
+from tests.provisioning.conftest import BUCKET, PROFILE_A, ROLE_A, ROLE_B, again, queued, reconciled, sids, unmap
+from tests.provisioning.drifting import SCANNER, in_sync, read_in_bulk, scanned
+
+pytestmark = pytest.mark.django_db
+ELSEWHERE = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+deleted = partial(reconciled, purpose=RunPurpose.DELETE_ROLE)
+
+
+@pytest.fixture
+def retired(aws: FakeAws, procedure: factories.Procedure) -> factories.Procedure:
+    """The procedure after its mapping and grants have ended and a run has cleaned up; both roles are still there."""
+    reconciled(unmap(in_sync(procedure)))
+    end_grants()
+    aws.calls.clear()
+    return procedure
+
+
+def end_grants() -> None:
+    AssumeRoleGrant.objects.update(ended_at=timezone.now())
+    BucketGrant.objects.update(ended_at=timezone.now())
+
+
+def role_a(aws: FakeAws) -> Role:
+    return aws.role(ROLE_A)
+
+
+def untag(aws: FakeAws) -> None:
+    role_a(aws).tags.clear()
+
+
+def attach(aws: FakeAws) -> None:
+    role_a(aws).attached.append(ELSEWHERE)
+
+
+def add_inline(aws: FakeAws) -> None:
+    role_a(aws).policies["AWSRevokeOlderSessions"] = {"Version": "2012-10-17", "Statement": []}
+
+
+def add_to_ours(aws: FakeAws) -> None:
+    theirs = foreign("Theirs", Resource="*")
+    role_a(aws).policies["xacct-portal"] = {"Version": "2012-10-17", "Statement": [theirs]}
+
+
+def trust_another(aws: FakeAws) -> None:
+    role_a(aws).trust["Statement"].append(foreign("Lambda", Principal={"Service": "lambda.amazonaws.com"}))
+
+
+def hold_elsewhere(aws: FakeAws) -> None:
+    aws.profiles["111111111111", "fleet"] = ["MyRoleA"]
+
+
+def move(aws: FakeAws) -> None:
+    role_a(aws).arn = "arn:aws:iam::111111111111:role/elsewhere/MyRoleA"
+
+
+@pytest.mark.parametrize(
+    ("arrange", "said"),
+    [
+        (untag, "does not carry the portal's tag"),
+        (attach, f"Attached policies that are not the portal's: {ELSEWHERE}"),
+        (add_inline, "Inline policies that are not the portal's: AWSRevokeOlderSessions"),
+        (add_to_ours, "Statements of others in the policy xacct-portal: Theirs"),
+        (trust_another, "Statements of others in its trust policy: Lambda"),
+        (hold_elsewhere, "Instance profiles that hold it: fleet"),
+        (move, "role/elsewhere/MyRoleA"),
+    ],
+)
+def test_where_it_is_not_ours_or_others_have_something_on_it_nothing_is_deleted(
+    arrange: Callable[[FakeAws], None], said: str, aws: FakeAws, retired: factories.Procedure
+) -> None:
+    arrange(aws)
+    before = aws.state()
+    run = deleted(retired.role_a)
+    assert (run.status, run.error_code) == (RunStatus.FAILED, "conflict.blocked")
+    assert said in run.error
+    assert (aws.writes, aws.state()) == ([], before)
+
+
+def test_a_role_that_is_mapped_meanwhile_stays_and_its_run_makes_good_what_was_deleted(
+    aws: FakeAws, retired: factories.Procedure
+) -> None:
+    def mapped_again() -> None:
+        AssumeRoleGrant.objects.update(ended_at=None)
+        BucketGrant.objects.update(ended_at=None)
+        retired.map()
+
+    aws.once("delete_instance_profile", mapped_again)
+    run = deleted(retired.role_a)
+    assert run.status == RunStatus.FAILED
+    assert "It is mapped to" in run.error
+    assert role_a(aws).tags == {"xacct-portal": "managed"}
+    assert reconciled(GroupRole.objects.in_force().get()).status == RunStatus.IN_SYNC
+    assert aws.profiles["111111111111", "MyRoleA"] == ["MyRoleA"]
+
+
+def test_all_of_the_portals_that_hangs_on_it_goes_and_the_history_keeps_it(
+    aws: FakeAws, procedure: factories.Procedure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "INLINE_ROOM_CHARACTERS", 300)
+    for number in range(2):
+        role = factories.IamRoleFactory(account=procedure.account_b, name=f"MyRoleB{number}")
+        factories.AssumeRoleGrantFactory(source=procedure.role_a, target=role)
+    mapping = in_sync(procedure)
+    inline, trust, managed = dict(role_a(aws).policies), role_a(aws).trust, list(aws.managed)
+    assert inline and managed
+    unmap(mapping)
+    end_grants()
+    reconciled(mapping)
+    role_a(aws).policies.update(inline)  # left by a run that was cut off, say
+    run = deleted(procedure.role_a)
+    assert (run.status, run.error) == (RunStatus.IN_SYNC, "")
+    assert ("111111111111", "MyRoleA") not in aws.roles
+    assert (aws.managed, aws.profiles) == ({}, {})
+    kept = {(step.resource, step.action): step.before for step in run.steps.filter(action="delete")}
+    assert kept[ROLE_A, "delete"] is not None
+    assert {resource for resource, _ in kept} == {ROLE_A, PROFILE_A}
+    policies = run.steps.get(resource=ROLE_A, step=2)
+    assert (policies.action, policies.before) == ("delete", inline["xacct-portal"])
+    assert run.steps.order_by("sequence").last().title == "Delete role MyRoleA"
+    assert trust["Statement"]
+
+
+def test_managed_policies_that_are_left_are_detached_and_deleted(
+    aws: FakeAws, procedure: factories.Procedure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "INLINE_ROOM_CHARACTERS", 200)
+    mapping = in_sync(procedure)
+    attached, managed = list(role_a(aws).attached), dict(aws.managed)
+    assert attached
+    unmap(mapping)
+    end_grants()
+    reconciled(mapping)
+    role_a(aws).attached[:], aws.managed = attached, managed
+    assert deleted(procedure.role_a).status == RunStatus.IN_SYNC
+    assert (aws.managed, ("111111111111", "MyRoleA") in aws.roles) == ({}, False)
+
+
+def test_a_profile_that_the_portal_did_not_make_stays_without_the_role(
+    aws: FakeAws, procedure: factories.Procedure
+) -> None:
+    aws.profiles["111111111111", "MyRoleA"] = []
+    reconciled(unmap(in_sync(procedure)))
+    end_grants()
+    assert deleted(procedure.role_a).status == RunStatus.IN_SYNC
+    assert aws.profiles == {("111111111111", "MyRoleA"): []}
+    assert "delete_instance_profile" not in aws.writes
+
+
+def test_a_target_role_is_deleted_without_asking_for_an_instance_profile(
+    aws: FakeAws, retired: factories.Procedure
+) -> None:
+    assert deleted(retired.role_b).status == RunStatus.IN_SYNC
+    assert aws.writes == ["delete_role"]
+    assert "get_instance_profile" not in [call.name for call in aws.calls]
+
+
+def test_a_role_that_is_gone_already_is_as_good_as_deleted(aws: FakeAws, retired: factories.Procedure) -> None:
+    assert deleted(retired.role_a).status == RunStatus.IN_SYNC
+    aws.calls.clear()
+    assert deleted(retired.role_a).status == RunStatus.IN_SYNC
+    assert aws.writes == []
+
+
+def killed(run: ProvisioningRun) -> bool:
+    try:
+        runner.reconcile(run.pk)
+    except Killed:
+        return True
+    return False
+
+
+def rebuilt(aws: FakeAws, whole: Role) -> None:
+    """Put the role back as it was, as if nothing had been deleted."""
+    aws.roles["111111111111", "MyRoleA"] = Role(ROLE_A, whole.trust, dict(whole.tags), dict(whole.policies))
+    aws.profiles["111111111111", "MyRoleA"] = ["MyRoleA"]
+    for run in ProvisioningRun.objects.filter(trigger="role.deletion_queued"):
+        run.steps.all().delete()
+        run.delete()
+
+
+@pytest.mark.parametrize("moment", ["die_after", "die_before"])
+def test_a_worker_that_dies_at_any_call_is_followed_by_one_that_deletes_it_all(
+    moment: str, aws: FakeAws, retired: factories.Procedure
+) -> None:
+    policy = {"Version": "2012-10-17", "Statement": [foreign("XacctAssume", Resource=[ROLE_B])]}
+    role_a(aws).policies["xacct-portal"] = policy
+    whole = deepcopy(role_a(aws))
+    numbers = 0
+    for number in range(1, 60):
+        rebuilt(aws, whole)
+        aws.calls.clear()
+        setattr(aws, moment, number)
+        run = queued(retired.role_a, purpose=RunPurpose.DELETE_ROLE, trigger="role.deletion_queued")
+        if not killed(run):
+            break
+        setattr(aws, moment, None)
+        run = again(run)
+        assert (number, run.status, run.error) == (number, RunStatus.IN_SYNC, "")
+        assert ("111111111111", "MyRoleA") not in aws.roles
+        assert aws.profiles == {}
+        assert not run.steps.filter(status__in=[StepStatus.APPLYING, StepStatus.WAITING]).exists()
+        numbers = number
+    assert numbers > 12
+
+
+def test_other_runs_do_not_name_a_role_that_was_deleted(aws: FakeAws, retired: factories.Procedure) -> None:
+    assert deleted(retired.role_a).status == RunStatus.IN_SYNC
+    AssumeRoleGrant.objects.update(ended_at=None)
+    BucketGrant.objects.update(ended_at=None)
+    other = factories.IamRoleFactory(account=retired.account_a, name="Other")
+    factories.AssumeRoleGrantFactory(source=other, target=retired.role_b)
+    retired.map()  # its own run comes later
+    mapping = factories.GroupRoleFactory(role=other)
+    run = reconciled(mapping)
+    assert (run.status, run.error) == (RunStatus.IN_SYNC, "")
+    assert ROLE_A not in str(aws.role(ROLE_B).trust)
+
+
+def test_a_target_that_was_deleted_is_not_named_in_a_bucket_policy_before_it_is_made_again(
+    aws: FakeAws, retired: factories.Procedure
+) -> None:
+    assert deleted(retired.role_b).status == RunStatus.IN_SYNC
+    BucketGrant.objects.update(ended_at=None)
+    other = factories.IamRoleFactory(account=retired.account_b, name="OtherB")
+    factories.BucketGrantFactory(role=other, bucket=retired.bucket)
+    first = factories.IamRoleFactory(account=retired.account_a, name="First")
+    factories.AssumeRoleGrantFactory(source=first, target=other)
+    third = factories.IamRoleFactory(account=retired.account_a, name="Third")
+    factories.AssumeRoleGrantFactory(source=third, target=retired.role_b)
+    factories.GroupRoleFactory(role=third)  # reaches the deleted target; its run comes later
+    run = reconciled(factories.GroupRoleFactory(role=first))
+    assert (run.status, run.error) == (RunStatus.IN_SYNC, "")
+    assert ROLE_B not in str(aws.bucket_policies["example-data"])
+
+
+def test_mapping_it_again_makes_it_again(aws: FakeAws, retired: factories.Procedure) -> None:
+    for role in (retired.role_a, retired.role_b):
+        assert deleted(role).status == RunStatus.IN_SYNC
+    AssumeRoleGrant.objects.update(ended_at=None)
+    BucketGrant.objects.update(ended_at=None)
+    run = reconciled(retired.map())
+    assert (run.status, run.error) == (RunStatus.IN_SYNC, "")
+    assert sids(aws.role(ROLE_B).trust)[0] == "XacctTrust"
+
+
+def test_what_a_deletion_did_says_nothing_of_mappings_and_is_no_drift(
+    aws: FakeAws, retired: factories.Procedure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = list(GroupRole.objects.order_by("pk").values_list("state", "provisioned_at"))
+    assert deleted(retired.role_a).status == RunStatus.IN_SYNC
+    assert list(GroupRole.objects.order_by("pk").values_list("state", "provisioned_at")) == states
+    read_in_bulk(aws, monkeypatch)
+    assert scanned().is_clean
+
+
+def test_the_plan_shows_all_steps_and_reads_only(aws: FakeAws, retired: factories.Procedure) -> None:
+    before = aws.state()
+    rehearsal = preview.rehearse(lambda: delete_managed_role(actor=SCANNER, role=retired.role_a, name="MyRoleA"))
+    plan = rehearsal.plan(partly=True)
+    assert [(change.resource, change.action.value) for change in plan.changes if change.writes] == [
+        (PROFILE_A, "delete"),
+        (ROLE_A, "delete"),
+    ]
+    assert plan.changes[-1].resource == ROLE_A
+    assert (aws.writes, aws.state()) == ([], before)
+    assert BUCKET not in str([change.resource for change in plan.changes])
