@@ -27,9 +27,9 @@ from roles.models import (
 from roles.models.choices import RunStatus, StepAction, StepStatus
 from roles.provisioning import desired
 from roles.provisioning.facts import Facts
-from roles.provisioning.managed import MANAGED_TAGS
 from roles.provisioning.plan import plan_of, slot_of
 from roles.provisioning.resources import DesiredAccess, Place
+from roles.values.arns import MANAGED_TAGS
 
 PORTAL, REGION = "111111111111", "us-east-1"
 PORTAL_ARN = f"arn:aws:iam::{PORTAL}:root"  # in the sandbox a 12-digit access key is that account's root
