@@ -93,7 +93,7 @@ class Stage:
 def stage(sandbox_server: SandboxServer, database_url: str, tmp_path: Path) -> Iterator[Stage]:
     """Three accounts on the strict AWS, and a server of workers that reach it through a proxy."""
     credentials = tmp_path / "credentials"
-    with HttpFront(over_sandbox(sandbox_server.port)) as front, Proxy(front.port) as proxy:
+    with HttpFront(over_sandbox(sandbox_server.port, remembers=True)) as front, Proxy(front.port) as proxy:
         environment = {
             **portal_settings(proxy.endpoint_url),
             "AWS_SHARED_CREDENTIALS_FILE": str(credentials),

@@ -24,7 +24,6 @@ from moto.iam.policy_validation import IAMPolicyDocumentValidator, IAMTrustPolic
 from tests.strict_aws.layer.core import StrictAws
 from tests.strict_aws.layer.faults import Dropped
 from tests.strict_aws.layer.message import Request, Response
-from tests.strict_aws.memory import Remembering
 from tests.strict_aws.rules.names import ACCOUNT
 
 DEFAULT_ACCOUNT = "123456789012"  # moto's: whoever has an access key that it does not know is its root
@@ -54,8 +53,9 @@ def moto_upstream(request: Request) -> Response:
 def over_moto(*, propagation_seconds: float = 0.0, clock: Callable[[], float] = time.monotonic) -> StrictAws:
     """Return the layer over moto, which has to be on (`mock_aws`). `clock` is what new roles grow old by."""
     return StrictAws(
-        Remembering(moto_upstream),
+        moto_upstream,
         conceal_buckets=True,
+        remembers=True,
         propagation_seconds=propagation_seconds,
         clock=clock,
         default_account=DEFAULT_ACCOUNT,
@@ -71,6 +71,7 @@ class MotoFront:
 
     def __enter__(self) -> MotoFront:
         self._stack.enter_context(mock_aws())
+        self.strict.forget()
         self._stack.enter_context(mock.patch.object(BotocoreStubber, "__call__", self._hook()))
         for checks in (IAMPolicyDocumentValidator, IAMTrustPolicyDocumentValidator):  # they refuse what AWS takes
             self._stack.enter_context(mock.patch.object(checks, "validate", lambda _self: None))

@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.strict_aws.layer.memory import Remembering
 from tests.strict_aws.layer.message import Request, Response
-from tests.strict_aws.memory import Remembering
 
 ROOT, SOMEBODY = "111111111111", "AKIAEXAMPLE"
 
@@ -84,6 +84,12 @@ def test_a_write_makes_forget_listings_and_what_it_names(
 def test_whoever_is_not_root_is_answered_by_the_emulator_itself(upstream: Remembering) -> None:
     read = iam("GetRole", RoleName="A", key=SOMEBODY)
     assert upstream(read) != upstream(read)
+
+
+def test_an_emulator_that_begins_again_is_asked_again(upstream: Remembering) -> None:
+    first = upstream(iam("GetRole", RoleName="A"))
+    upstream.forget()
+    assert upstream(iam("GetRole", RoleName="A")) != first
 
 
 def test_a_read_that_a_write_overtook_is_not_remembered(emulator: Emulator, upstream: Remembering) -> None:

@@ -142,7 +142,6 @@ class WatchedAws:
     def begin_again(self) -> None:
         """Put AWS back to where it was when it was entered."""
         self._stack.close()
-        self._front.strict.forget()
         self._owners.clear()
         self.accounts.clear()
         self.__enter__()

@@ -37,14 +37,20 @@ class Remembering:
             return self._upstream(request)
         if changes_something(request):
             names = _named(request)
-            self._forget(names)
+            self._forget_of(names)
             try:
                 return self._upstream(request)
             finally:
-                self._forget(names)
+                self._forget_of(names)
         if not ACCOUNT.fullmatch(request.access_key):
             return self._upstream(request)
         return self._read(request)
+
+    def forget(self) -> None:
+        """Begin again, as the emulator did."""
+        with self._lock:
+            self._writes += 1
+            self._answers.clear()
 
     def _read(self, request: Request) -> Response:
         key = (request.method, request.target, request.body, request.scope)
@@ -58,7 +64,7 @@ class Remembering:
                 self._answers[key] = (_named(request), answer)
         return answer
 
-    def _forget(self, names: frozenset[str]) -> None:
+    def _forget_of(self, names: frozenset[str]) -> None:
         with self._lock:
             self._writes += 1
             kept = (item for item in self._answers.items() if item[1][0] and not item[1][0] & names)
