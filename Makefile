@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SANDBOX := .venv-sandbox
 TOOLS := .venv-tools
+BENCHMARKS := .venv-benchmarks
 PIP_QUIET := --quiet --disable-pip-version-check
 COMPILE := $(BIN)/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe
 # Settings of a production start, with values that exist for this check only.
@@ -11,7 +12,7 @@ PRODUCTION := XACCT_ENV_FILE=/dev/null DEBUG=off ALLOWED_HOSTS=portal.example.co
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))')
 
 .DEFAULT_GOAL := help
-.PHONY: help install sandbox tools demo demo-reset test test-embedded lint type fmt requirements compose-check docs-images
+.PHONY: help install sandbox tools demo demo-reset test test-embedded lint type fmt requirements compose-check docs-images bench
 
 help: ## List what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{sub(/:.*/, "", $$1); printf "  %-14s %s\n", $$1, $$2}'
@@ -33,6 +34,12 @@ $(TOOLS)/.installed: requirements-tools.txt
 	@echo "Installing the tools that tests use as people do into $(TOOLS) ..."
 	@test -x $(TOOLS)/bin/python || $(PYTHON) -m venv $(TOOLS)
 	@$(TOOLS)/bin/pip install $(PIP_QUIET) -r requirements-tools.txt
+	@touch $@
+
+$(BENCHMARKS)/.installed: requirements-benchmarks.txt
+	@echo "Installing what the engine is measured beside into $(BENCHMARKS) ..."
+	@test -x $(BENCHMARKS)/bin/python || $(PYTHON) -m venv $(BENCHMARKS)
+	@$(BENCHMARKS)/bin/pip install $(PIP_QUIET) -r requirements-benchmarks.txt
 	@touch $@
 
 install: $(VENV)/.installed ## Install the portal and its tools into .venv
@@ -73,6 +80,10 @@ requirements: install ## Compile the pinned requirements from requirements/*.in
 	$(COMPILE) -o requirements-dev.txt requirements/dev.in
 	$(COMPILE) -o requirements-sandbox.txt requirements/sandbox.in
 	$(COMPILE) -o requirements-tools.txt requirements/tools.in
+	$(COMPILE) -o requirements-benchmarks.txt requirements/benchmarks.in
+
+bench: install sandbox $(BENCHMARKS)/.installed ## Measure provisioning beside a script and Ansible (needs BENCH_POSTGRES_URL and BENCH_REDIS_URL)
+	$(BIN)/python -m benchmarks.provisioning --postgres "$(BENCH_POSTGRES_URL)" --redis "$(BENCH_REDIS_URL)"
 
 compose-check: ## Check docker-compose.yml with docker-compose itself
 	env SECRET_KEY=check POSTGRES_PASSWORD=check ALLOWED_HOSTS=portal.example.com docker-compose -f docker-compose.yml config --quiet

@@ -75,11 +75,11 @@ def main() -> None:
     chosen = parser.parse_args()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="xacct-benchmark-")))
-        database = stack.enter_context(_database(chosen.postgres, folder))
+        database = stack.enter_context(database_on(chosen.postgres, folder))
         calls = folder / "sts-calls"
         calls.touch()
         os.environ.update(_environment(folder, database, chosen.redis or "", calls))
-        port = _free_port()
+        port = free_port()
         cases = _prepare(port)
         stack.callback(_forget)
         server = stack.enter_context(_server(port, folder))
@@ -114,8 +114,8 @@ def _environment(folder: Path, database: str, redis_url: str, calls: Path) -> di
 
 
 @contextlib.contextmanager
-def _database(server: str | None, folder: Path) -> Iterator[str]:
-    """Make an empty database and drop it afterwards."""
+def database_on(server: str | None, folder: Path) -> Iterator[str]:
+    """Give the URL of an empty database, on `server` or in a file of `folder`, and drop it afterwards."""
     if not server:
         yield f"sqlite:///{folder / 'benchmark.sqlite3'}"
         return
@@ -284,7 +284,8 @@ def _row(name: str, connections: int, total: Total, floor: float) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

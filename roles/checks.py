@@ -13,7 +13,13 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 _PRINCIPAL = re.compile(
     r"\Aarn:(aws|aws-cn|aws-us-gov):iam::[0-9]{12}:(root|(user|role)/[\x21-\x29\x2b-\x3e\x40-\x7e]+)\Z"
 )
-POSITIVE = ("XACCT_PROPAGATION_SECONDS", "XACCT_LEASE_SECONDS", "XACCT_RUN_CLAIM_SECONDS", "XACCT_UPLOAD_MAX_BYTES")
+POSITIVE = (
+    "XACCT_PROPAGATION_SECONDS",
+    "XACCT_ACCOUNT_CALLS_PER_SECOND",
+    "XACCT_LEASE_SECONDS",
+    "XACCT_RUN_CLAIM_SECONDS",
+    "XACCT_UPLOAD_MAX_BYTES",
+)
 _CACHES_OF_ONE_PROCESS = ("LocMemCache", "DummyCache")
 
 

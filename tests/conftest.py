@@ -15,6 +15,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pytest_django.plugin import blocking_manager_key
 
+from roles.aws import sessions
 from roles.models import User
 from roles.tokens.cache import cache
 from tests import factories
@@ -48,10 +49,12 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _empty_cache() -> Iterator[None]:
-    """Give each test an empty cache."""
+    """Give each test an empty cache, and no way into an account that another test has opened."""
     cache.clear()
+    sessions.forget_sessions()
     yield
     cache.clear()
+    sessions.forget_sessions()
 
 
 @pytest.fixture

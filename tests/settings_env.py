@@ -23,6 +23,7 @@ def prepare() -> None:
             "XACCT_DATA_DIR": EMBEDDED_DIR,
             "XACCT_HTTPS": "off",
             "XACCT_PROPAGATION_SECONDS": "2",
+            "XACCT_ACCOUNT_CALLS_PER_SECOND": "10000",
             "DATABASE_URL": os.environ.get("TEST_DATABASE_URL", "") or f"sqlite:///{EMBEDDED_DIR}/portal.sqlite3",
             "CACHE_URL": f"{redis_url}/14" if redis_url else "locmemcache://",
             "CELERY_BROKER_URL": f"{redis_url}/15" if redis_url else "filesystem://",

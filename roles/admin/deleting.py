@@ -11,13 +11,13 @@ from roles.models import IamRole, ProvisioningRun
 from roles.models.choices import RoleOwnership
 from roles.operations.delete_managed_role import delete_managed_role
 from roles.permissions import Rule, can
-from roles.provisioning.seen import seen_in_aws
+from roles.provisioning.facts import Facts
 
 
 def is_offered(request: HttpRequest, role: IamRole) -> bool:
     """Return whether the role's page leads here: to who may, for a managed role that was seen in AWS."""
     is_managed = role.ownership == RoleOwnership.MANAGED
-    return is_managed and can(request.user, Rule.DELETE_ROLES) and bool(seen_in_aws([role]))
+    return is_managed and can(request.user, Rule.DELETE_ROLES) and Facts([role.pk]).is_seen(role.pk)
 
 
 def view(model_admin: PortalModelAdmin, request: HttpRequest, role: IamRole) -> HttpResponse:

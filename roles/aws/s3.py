@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from roles.aws.answers import policy_document, request_id
 from roles.aws.errors import translated
+from roles.aws.pacing import paced
 from roles.aws.sessions import AccountSession, client_with
 from roles.errors import AwsNotFound
 from roles.policies.document import PolicyDocument
@@ -61,7 +62,7 @@ def delete_bucket_policy(session: AccountSession, bucket: str, *, region: str) -
 
 def list_prefix(credentials: Credentials, bucket: str, *, region: str, account_id: str, prefix: str) -> str:
     """List at most one object under `prefix` with `credentials` and return AWS's request id."""
-    client: S3Client = client_with(credentials, "s3", region=region)
+    client: S3Client = paced(client_with(credentials, "s3", region=region), account_id)
     with _calling("ListObjectsV2", account_id, bucket, region):
         answer = client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1, ExpectedBucketOwner=account_id)
     return request_id(answer)
@@ -69,7 +70,7 @@ def list_prefix(credentials: Credentials, bucket: str, *, region: str, account_i
 
 def get_bucket_location(credentials: Credentials, bucket: str, *, region: str, account_id: str) -> str:
     """Ask for the bucket's region with `credentials` and return AWS's request id."""
-    client: S3Client = client_with(credentials, "s3", region=region)
+    client: S3Client = paced(client_with(credentials, "s3", region=region), account_id)
     with _calling("GetBucketLocation", account_id, bucket, region):
         answer = client.get_bucket_location(Bucket=bucket, ExpectedBucketOwner=account_id)
     return request_id(answer)

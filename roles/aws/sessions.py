@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from botocore.loaders import create_loader
 from django.conf import settings
 
 from roles.aws.errors import translated
+from roles.aws.pacing import paced
 from roles.errors import Misconfigured
 from roles.values.accounts import AccessMode, AccountAccess
 from roles.values.credentials import Credentials
@@ -27,11 +29,13 @@ if TYPE_CHECKING:
 
 PROVISIONER_SESSION_NAME = "xacct-portal"
 REFRESH_BEFORE = timedelta(minutes=10)
+KEPT_MAX = 64  # ways into accounts that a process keeps open; a way has up to three clients
 
 _CONFIG = Config(
     connect_timeout=5,
     read_timeout=20,
     retries={"mode": "standard", "max_attempts": 4},
+    max_pool_connections=32,  # the threads of a worker share the clients of an account
     s3={"addressing_style": "path"},
     user_agent_extra="xacct-portal",
 )
@@ -84,8 +88,10 @@ def _new_session(profile: str | None) -> boto3.Session:
 
 
 def forget_sessions() -> None:
-    """Drop this thread's sessions, so that changed credentials or profiles are read again."""
+    """Drop this thread's sessions and all kept ways, so that changed credentials or profiles are read again."""
     _local.__dict__.clear()
+    with _keeping:
+        _kept.clear()
 
 
 def base_client(service: str, *, region: str, purpose: Purpose, is_brief: bool = False) -> Any:
@@ -120,14 +126,20 @@ def client_with(credentials: Credentials, service: str, *, region: str, is_brief
 class AccountSession:
     """A way into one account for provisioning. Clients are made on first use; assumed credentials renew themselves.
 
-    `is_brief` as in `base_client`. `on_client` is given each client before its first call, e.g. to listen to it.
+    `is_brief` as in `base_client`; `is_page`: somebody waits for a page, though not for that few seconds. `on_client`
+    is given each client before its first call, e.g. to listen to it. All calls count for the account's rate, the one
+    that assumes its provisioner role too. `opened_at` is when its credentials were assumed, None while there are none.
+    Threads may share it.
     """
 
     access: AccountAccess
     is_brief: bool = False
+    is_page: bool = False
     on_client: Callable[[Any], None] | None = None
+    opened_at: datetime | None = None
     _credentials: Credentials | None = field(default=None, repr=False)
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @property
     def iam(self) -> IAMClient:
@@ -152,19 +164,20 @@ class AccountSession:
                 f"Account {self.access.account_id} is a handoff account: the portal has no way in.",
                 hint="Its owner applies the documents, or give the portal a provisioner role.",
             )
-        if self._credentials and self._credentials.expires_at - datetime.now(UTC) < REFRESH_BEFORE:
-            self._credentials = None
-            self._clients.clear()
-        key = (service, region)
-        if key not in self._clients:
-            self._clients[key] = self._make_client(service, region)
-        return self._clients[key]
+        with self._lock:
+            if self._credentials and self._credentials.expires_at - datetime.now(UTC) < REFRESH_BEFORE:
+                self._credentials = None
+                self._clients.clear()
+            key = (service, region)
+            if key not in self._clients:
+                self._clients[key] = self._make_client(service, region)
+            return self._clients[key]
 
     def _make_client(self, service: str, region: str) -> Any:
         if self.access.mode is AccessMode.AMBIENT:
             return self._own_client(service, region)
         if self._credentials is None:
-            self._credentials = self._assume_provisioner()
+            self._credentials, self.opened_at = self._assume_provisioner(), datetime.now(UTC)
         return self._heard(client_with(self._credentials, service, region=region, is_brief=self.is_brief))
 
     def _own_client(self, service: str, region: str) -> Any:
@@ -173,7 +186,7 @@ class AccountSession:
     def _heard(self, client: Any) -> Any:
         if self.on_client is not None:
             self.on_client(client)
-        return client
+        return paced(client, self.access.account_id, is_page=self.is_page or self.is_brief)
 
     def _assume_provisioner(self) -> Credentials:
         sts = self._own_client("sts", self.access.region)
@@ -190,3 +203,28 @@ class AccountSession:
             answer["SessionToken"],
             answer["Expiration"].astimezone(UTC),
         )
+
+
+_kept: OrderedDict[AccountAccess, AccountSession] = OrderedDict()
+_keeping = threading.Lock()
+
+
+def kept_session(access: AccountAccess) -> AccountSession:
+    """Return the way into an account that this process keeps open: assumed once an hour, its clients made once.
+
+    What is kept may be refused although a new way would not be, as when a provisioner role was made anew. Who is
+    refused calls `forget_way` and tries again.
+    """
+    with _keeping:
+        session = _kept.setdefault(access, AccountSession(access))
+        _kept.move_to_end(access)
+        if len(_kept) > KEPT_MAX:
+            _kept.popitem(last=False)
+    return session
+
+
+def forget_way(session: AccountSession) -> None:
+    """Let the next who asks for a kept way into this account have a new one."""
+    with _keeping:
+        if _kept.get(session.access) is session:
+            del _kept[session.access]

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from roles.aws.errors import translated
+from roles.aws.pacing import paced
 from roles.aws.sessions import Purpose, base_client, client_with
 from roles.values.credentials import Credentials
 
@@ -51,14 +52,18 @@ class AssumeRoleRequest:
 def assume_role(
     request: AssumeRoleRequest, *, region: str, purpose: Purpose = Purpose.TOKENS, using: Credentials | None = None
 ) -> Credentials:
-    """Assume a role with `using`, or with the portal's own identity for `purpose`. Raises an `AwsError`."""
-    with translated(
-        service="sts", operation="AssumeRole", account=request.role_arn.split(":")[4], arn=request.role_arn
-    ):
+    """Assume a role with `using`, or with the portal's own identity for `purpose`. Raises an `AwsError`.
+
+    A call that provisions counts for the rate of the role's account; a member who waits for a token is not held up.
+    """
+    account_id = request.role_arn.split(":")[4]
+    with translated(service="sts", operation="AssumeRole", account=account_id, arn=request.role_arn):
         if using is None:
             client = base_client("sts", region=region, purpose=purpose)
         else:
             client = client_with(using, "sts", region=region)
+        if purpose is Purpose.PROVISIONING:
+            client = paced(client, account_id)
         answer = client.assume_role(**request.parameters())["Credentials"]
     return Credentials(
         answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"], answer["Expiration"].astimezone(UTC)

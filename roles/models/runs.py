@@ -28,8 +28,8 @@ class ProvisioningRun(models.Model):
     """One reconciliation of AWS with the database, for one source role and everything it reaches; or one order besides.
 
     The orders are to delete `role`, or to put back the document that the step `puts_back` replaced: of it the portal's
-    own statements, or all of it `exactly`. The row is the truth: a message only says its number. `claimed_until` is
-    when another worker may take it over.
+    own statements, or all of it `exactly`. The row is the truth: a message only says its number. `sent_at` is when the
+    broker last took that message, `claimed_until` when another worker may take the run over.
     """
 
     role = models.ForeignKey(IamRole, on_delete=models.PROTECT, related_name="runs")
@@ -53,6 +53,7 @@ class ProvisioningRun(models.Model):
         max_length=64, blank=True, help_text="What AWS had when an order was confirmed; empty for other runs."
     )
     queued_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)

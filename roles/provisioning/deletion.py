@@ -29,7 +29,7 @@ from roles.models.choices import RoleOwnership, StepAction, StepStatus
 from roles.policies.ownership import SID_PREFIX
 from roles.provisioning import own_policies
 from roles.provisioning.desired import Item, cut_off_item
-from roles.provisioning.reach import role_of
+from roles.provisioning.facts import Facts
 from roles.provisioning.resources import (
     Desired,
     DesiredDocument,
@@ -40,6 +40,7 @@ from roles.provisioning.resources import (
 )
 from roles.values.accounts import AccessMode
 
+Wish = Callable[[Facts], Desired | None]
 _TRUST_STEPS = tuple(int(step.value) for step in (Step.SOURCE_ROLE, Step.TARGET_ROLE, Step.TARGET_TRUST))
 _NAMES_SHOWN = 5
 
@@ -66,50 +67,54 @@ def runs_about(role: IamRole) -> list[ProvisioningRun]:
 
 def items_for(role_id: int) -> tuple[Item, ...]:
     """Return the resources of a run that deletes this role: a look at all of it, what hangs on it, then itself."""
-    role = role_of(role_id)
+    role = Facts((role_id,)).role(role_id)
     arn, access = str(role.arn), role.account.access()
     step = _step_of(role)
 
-    def item(step: Step, resource: str, compute: Callable[[], Desired], *needs: str) -> Item:
-        return Item(step, resource, access, partial(_if_unused, role_id, compute), needs)
+    def item(step: Step, resource: str, wish: Wish, *needs: str) -> Item:
+        return Item(step, resource, access, partial(_if_unused, role_id, wish), partial(Facts, (role_id,)), needs)
 
-    look = partial(DesiredNoRole, step, access, role.arn, looks_only=True)
+    look = DesiredNoRole(step, access, role.arn, looks_only=True)
     heading = f"Delete the portal's policy of {role.name}"
-    inline = partial(DesiredDocument, Step.ASSUME_POLICY, access, arn, SID_PREFIX, (), heading=heading)
-    cut_off = partial(_no_cut_off, role_id, cut_off_item(role).compute)
+    inline = DesiredDocument(Step.ASSUME_POLICY, access, arn, SID_PREFIX, (), heading=heading)
+    cut_off = partial(_no_cut_off, role, cut_off_item(role).wish)
     hanging = [
         item(Step.ASSUME_POLICY, role.arn.managed_policies, partial(_no_policies, role_id), arn),
-        item(Step.ASSUME_POLICY, arn, inline, arn),
+        item(Step.ASSUME_POLICY, arn, _always(inline), arn),
         item(Step.TARGET_TRUST, cut_off_of(arn), cut_off, arn),
     ]
     if ProvisioningStep.objects.filter(resource=role.arn.instance_profile).exists():
-        profile = partial(DesiredNoProfile, access, role.arn, _was_made_here(role.arn.instance_profile))
-        hanging.append(item(Step.SOURCE_ROLE, role.arn.instance_profile, profile, arn))
+        profile = DesiredNoProfile(access, role.arn, _was_made_here(role.arn.instance_profile))
+        hanging.append(item(Step.SOURCE_ROLE, role.arn.instance_profile, _always(profile), arn))
     needs = (arn, *(one.resource for one in hanging))
-    return (item(step, arn, look), *hanging, item(step, arn, partial(DesiredNoRole, step, access, role.arn), *needs))
+    last = DesiredNoRole(step, access, role.arn)
+    return (item(step, arn, _always(look)), *hanging, item(step, arn, _always(last), *needs))
 
 
-def _if_unused(role_id: int, compute: Callable[[], Desired]) -> Desired:
+def _always(wish: Desired) -> Wish:
+    return lambda _facts: wish
+
+
+def _if_unused(role_id: int, wish: Wish, facts: Facts) -> Desired | None:
     """Return the wish unless the role is in use again. Raises `Blocked`."""
-    role = role_of(role_id)
+    role = facts.role(role_id)
     if used := uses_of(role):
         raise Blocked(
             f"{role} is not deleted. {' '.join(used)}",
             hint="Nothing more was deleted. The next run makes good the rest.",
         )
-    return compute()
+    return wish(facts)
 
 
-def _no_policies(role_id: int) -> Desired:
-    wish = own_policies.managed_policies(role_id)
+def _no_policies(role_id: int, facts: Facts) -> Desired:
+    wish = own_policies.managed_policies(role_id, facts)
     return replace(wish, documents=(), heading=f"Delete the portal's managed policies of {wish.role.name}")
 
 
-def _no_cut_off(role_id: int, compute: Callable[[], Desired | None]) -> Desired:
+def _no_cut_off(role: IamRole, cut_off: Wish, facts: Facts) -> Desired:
     """Return the wish for the policy that cuts off: nothing, as `uses_of` refuses while a cut-off is in force."""
-    wish = cast(DesiredDocument, compute())
-    heading = f"Delete the policy that cut off credentials of {role_of(role_id).name}"
-    return replace(wish, heading=heading)
+    wish = cast(DesiredDocument, cut_off(facts))
+    return replace(wish, heading=f"Delete the policy that cut off credentials of {role.name}")
 
 
 def _step_of(role: IamRole) -> Step:

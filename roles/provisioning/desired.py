@@ -18,19 +18,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
-from django.db.models import Q
-
-from roles.models import (
-    AssumeRoleGrant,
-    Bucket,
-    BucketGrant,
-    CutOff,
-    DriftFinding,
-    GroupRole,
-    IamRole,
-    ProvisioningRun,
-)
-from roles.models.choices import RoleOwnership, RunStatus
+from roles.models import Bucket, BucketGrant, IamRole
+from roles.models.choices import RoleOwnership
 from roles.policies.builders import (
     bucket_statements,
     pass_role_statements,
@@ -41,8 +30,8 @@ from roles.policies.cut_off import Cut, cut_off_statements
 from roles.policies.document import Statement
 from roles.policies.ownership import BUCKET_SIDS, CUT_OFF_SIDS, PASS_ROLE_SIDS, TRUST_SIDS
 from roles.provisioning import own_policies
+from roles.provisioning.facts import Facts
 from roles.provisioning.plan import digest_of
-from roles.provisioning.reach import in_use, role_of, sources_in_use
 from roles.provisioning.resources import (
     Change,
     Desired,
@@ -54,24 +43,8 @@ from roles.provisioning.resources import (
     Step,
     cut_off_of,
 )
-from roles.provisioning.seen import named_by_its_own_run, seen_in_aws
 from roles.values.accounts import AccountAccess
 from roles.values.arns import AccessLevel, RoleArn
-
-__all__ = [
-    "CLEANED_AFTER",
-    "Item",
-    "Principals",
-    "asks_who_the_portal_is",
-    "cut_off_item",
-    "digest_for",
-    "in_use",
-    "items_for",
-    "places_for",
-    "sources_in_use",
-    "wishes_for",
-    "with_principals",
-]
 
 W = TypeVar("W", bound=Desired)
 # Who the portal is in AWS, as principals for the trust of a source role; asked only when a trust is computed.
@@ -83,35 +56,55 @@ CLEANED_AFTER = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One resource of a run. `compute` asks the database anew each time, so call it while the lease is held.
+    """One resource of a run. `wish` computes what must be from facts, `about` reads those it needs.
 
-    It returns None when the thing to verify is not wished any more. `needs` are the ARNs that must be in order before:
-    an item is skipped when one of them failed. Where nothing is given, but only taken out, nothing is needed.
+    `wish` returns None when the thing to verify is not wished any more. `needs` are the ARNs that must be in order
+    before: an item is skipped when one of them failed. Where nothing is given, but only taken out, nothing is needed.
     `check` raises a `PortalError` when what would be written may not be.
     """
 
     step: Step
     resource: str
     access: AccountAccess
-    compute: Callable[[], Desired | None]
+    wish: Callable[[Facts], Desired | None]
+    about: Callable[[], Facts]
     needs: tuple[str, ...] = ()
     check: Callable[[Change], None] = lambda _change: None
+
+    def compute(self) -> Desired | None:
+        """Return what must be by the database as it is now: call it while the lease is held."""
+        return self.wish(self.about())
+
+
+def in_use(role: IamRole) -> bool:
+    """Return whether a mapping of this source role is in force."""
+    return Facts([role.pk]).in_use(role.pk)
+
+
+def sources_in_use(target: IamRole) -> list[IamRole]:
+    """Return the source roles in use that have an open grant to assume `target`, by name."""
+    return Facts([target.pk]).sources_in_use(target.pk)
 
 
 def digest_for(*roles: IamRole) -> str:
     """Return the digest of what is wished for these source roles now, each by itself. Asks the database only."""
+    facts = Facts.of_runs([role.pk for role in roles])
     if len(roles) == 1:
-        return digest_of(wishes_for(roles[0], tuple))
-    each = sorted((str(role.arn), digest_of(wishes_for(role, tuple))) for role in {*roles})
+        return digest_of(wishes_for(roles[0], tuple, facts=facts))
+    each = sorted((str(role.arn), digest_of(wishes_for(role, tuple, facts=facts))) for role in {*roles})
     return hashlib.sha256(json.dumps(each).encode()).hexdigest()
 
 
-def wishes_for(role: IamRole, principals: Principals, *, beside: Collection[int] = ()) -> tuple[Desired, ...]:
+def wishes_for(
+    role: IamRole, principals: Principals, *, beside: Collection[int] = (), facts: Facts | None = None
+) -> tuple[Desired, ...]:
     """Return all wishes of a run of `role`, in the procedure's order.
 
-    `beside` are the ids of source roles whose own runs come with this one: they are taken to exist by then.
+    `beside` are the ids of source roles whose own runs come with this one: they are taken to exist by then. `facts` as
+    in `places_for`.
     """
-    computed = (item.compute() for item in items_for(role, principals, beside=beside))
+    known = facts or Facts.of_runs([role.pk])
+    computed = (item.wish(known) for item in items_for(role, principals, beside=beside, facts=known))
     return tuple(wish for wish in computed if wish is not None)
 
 
@@ -139,126 +132,149 @@ def _with_trust(wish: W, principals: Principals) -> W:
     return wish
 
 
-def items_for(role: IamRole, principals: Principals, *, beside: Collection[int] = ()) -> tuple[Item, ...]:
+def items_for(
+    role: IamRole, principals: Principals, *, beside: Collection[int] = (), facts: Facts | None = None
+) -> tuple[Item, ...]:
     """Return the resources of a run of `role` in the procedure's order: 1, 2, 3, all of 4, all of 5, of 6, of 7.
 
     What cuts off credentials comes before all of that: it needs nothing else, and is in a hurry.
     """
-    return (*places_for(role, principals, beside=beside), *_access_items(role))
+    known = facts or Facts.of_runs([role.pk])
+    return (*places_for(role, principals, beside=beside, facts=known), *_access_items(role.pk, known))
 
 
-def places_for(role: IamRole, principals: Principals, *, beside: Collection[int] = ()) -> tuple[Item, ...]:
-    """Return what a run of `role` may write: what cuts off, and its items up to step 6."""
-    source = role_of(role.pk)
-    arn, targets, used = str(source.arn), _targets(source), in_use(source)
+def places_for(
+    role: IamRole, principals: Principals, *, beside: Collection[int] = (), facts: Facts | None = None
+) -> tuple[Item, ...]:
+    """Return what a run of `role` may write: what cuts off, and its items up to step 6.
+
+    `facts` are those about the role's run, or about everything; without them they are read now.
+    """
+    known = facts or Facts.of_runs([role.pk])
+    source = known.role(role.pk)
+    arn, targets, used = str(source.arn), _targets(source.pk, known), known.in_use(source.pk)
     sources = frozenset({source.pk, *beside})
-
-    def item(step: Step, of: IamRole, compute: Callable[[], Desired], *needs: str) -> Item:
-        return Item(step, str(of.arn), of.account.access(), compute, needs if used else ())
-
-    items = [
-        item(Step.SOURCE_ROLE, source, partial(_source_role, source.pk, principals)),
-        replace(
-            item(Step.SOURCE_ROLE, source, partial(_profile, source.pk), arn), resource=source.arn.instance_profile
-        ),
-        item(Step.ASSUME_POLICY, source, partial(own_policies.assume_policy, source.pk), arn),
-        item(Step.PASS_ROLE_POLICY, source, partial(_pass_role_policy, source.pk), arn),
-        *_spilled_items(source, (arn,) if used else ()),
+    items = _source_items(source, principals, known)
+    items += [_item(Step.TARGET_ROLE, one, _target_role) for one in targets]
+    items += [
+        _item(Step.TARGET_TRUST, one, partial(_trust, sources), *((arn, str(one.arn)) if used else ()))
+        for one in targets
     ]
-    items += [item(Step.TARGET_ROLE, one, partial(_target_role, one.pk)) for one in targets]
-    items += [item(Step.TARGET_TRUST, one, partial(_trust, one.pk, sources), arn, str(one.arn)) for one in targets]
-    own = own_policies.with_own_grants(targets)
+    own = own_policies.with_own_grants(targets, known)
     # What moves between a bucket's policy and a role's own is in its new place before it leaves the old one.
-    items += [one for target in targets if own.get(target.pk) for one in _own_items(target, used)]
+    items += [one for target in targets if own.get(target.pk) for one in _own_items(target, used, known)]
     items += [
         Item(
             Step.BUCKET_POLICY,
             str(bucket.arn),
             bucket.account.access(),
             partial(_bucket_policy, bucket.pk, sources),
+            partial(Facts, (), (bucket.pk,)),
             holders if used else (),
         )
-        for bucket, holders in _buckets(targets, since=_last_in_sync(source))
+        for bucket, holders in _buckets(targets, known, since=_looks_back_to(source.pk, known))
     ]
-    items += [one for target in targets if own.get(target.pk) is False for one in _own_items(target, used)]
-    return (*map(cut_off_item, _with_cut_offs(source, targets)), *items)
+    items += [one for target in targets if own.get(target.pk) is False for one in _own_items(target, used, known)]
+    return (*map(cut_off_item, _with_cut_offs(source, targets, known)), *items)
 
 
 def cut_off_item(target: IamRole) -> Item:
     """Return the policy of a target role that cuts off credentials. It needs no other thing to be in order."""
-    return Item(Step.TARGET_TRUST, cut_off_of(target.arn), target.account.access(), partial(_cut_off, target.pk))
+    return replace(_item(Step.TARGET_TRUST, target, _cut_off), resource=cut_off_of(target.arn))
 
 
-def _own_items(target: IamRole, used: bool) -> list[Item]:
+def _item(step: Step, of: IamRole, wish: Callable[[int, Facts], Desired], *needs: str) -> Item:
+    return Item(step, str(of.arn), of.account.access(), partial(wish, of.pk), partial(Facts, (of.pk,)), needs)
+
+
+def _source_items(source: IamRole, principals: Principals, facts: Facts) -> list[Item]:
+    """Return steps 1 to 3, with what the role's inline policy has no room for."""
+    needs = (str(source.arn),) if facts.in_use(source.pk) else ()
+    return [
+        _item(Step.SOURCE_ROLE, source, partial(_source_role, principals)),
+        replace(_item(Step.SOURCE_ROLE, source, _profile, *needs), resource=source.arn.instance_profile),
+        _item(Step.ASSUME_POLICY, source, own_policies.assume_policy, *needs),
+        _item(Step.PASS_ROLE_POLICY, source, _pass_role_policy, *needs),
+        *_spilled_items(source, needs, facts),
+    ]
+
+
+def _own_items(target: IamRole, used: bool, facts: Facts) -> list[Item]:
     """Return what a target role's own policies give of buckets and their keys."""
-    arn, access = str(target.arn), target.account.access()
-    needs = (arn,) if used else ()
-    grants = Item(Step.BUCKET_POLICY, arn, access, partial(own_policies.own_grants, target.pk), needs)
-    return [grants, *_spilled_items(target, needs)]
+    needs = (str(target.arn),) if used else ()
+    grants = _item(Step.BUCKET_POLICY, target, own_policies.own_grants, *needs)
+    return [grants, *_spilled_items(target, needs, facts)]
 
 
-def _spilled_items(role: IamRole, needs: tuple[str, ...]) -> list[Item]:
+def _spilled_items(role: IamRole, needs: tuple[str, ...], facts: Facts) -> list[Item]:
     """Return what a role's own policy has no room for, if anything."""
-    if not own_policies.is_spilled(role):
+    if not own_policies.is_spilled(role.pk, facts):
         return []
-    compute = partial(own_policies.managed_policies, role.pk)
-    return [Item(Step.ASSUME_POLICY, role.arn.managed_policies, role.account.access(), compute, needs)]
+    item = _item(Step.ASSUME_POLICY, role, own_policies.managed_policies, *needs)
+    return [replace(item, resource=role.arn.managed_policies)]
 
 
-def _last_in_sync(role: IamRole) -> datetime | None:
+def _looks_back_to(source: int, facts: Facts) -> datetime | None:
     """Return the moment before which every end of a grant is out of AWS already; None when no run was ever in sync."""
-    runs = ProvisioningRun.objects.reconciling().filter(role=role, status=RunStatus.IN_SYNC, started_at__isnull=False)
-    began = runs.order_by("-id").values_list("started_at", flat=True).first()
+    began = facts.last_in_sync(source)
     return None if began is None else began - CLEANED_AFTER
 
 
-def _to_look_at(since: datetime | None, drifted: Q) -> Q:
-    """Return which grants a run looks at: open, ended since then, or where drift was found however long ago it ended.
-
-    All of them when `since` is None.
-    """
-    return Q() if since is None else Q(ended_at__isnull=True) | Q(ended_at__gte=since) | drifted
+def _is_looked_at(ended_at: datetime | None, since: datetime | None) -> bool:
+    """Return whether a run looks at a grant: an open one, one that ended since then, or any when `since` is None."""
+    return since is None or ended_at is None or ended_at >= since
 
 
-def _targets(source: IamRole) -> list[IamRole]:
-    at_roles, at_buckets = DriftFinding.objects.open().of_roles(), DriftFinding.objects.open().of_buckets()
-    holders = BucketGrant.objects.filter(bucket__in=at_buckets.values("bucket")).values("role")
-    drifted = Q(target__in=at_roles.values("role")) | Q(target__in=holders)
-    grants = AssumeRoleGrant.objects.filter(_to_look_at(_last_in_sync(source), drifted), source=source)
-    return list(
-        IamRole.objects.filter(pk__in=grants.values("target"))
-        .select_related("account")
-        .order_by("account__name", "name")
-    )
+def _targets(source: int, facts: Facts) -> list[IamRole]:
+    """Return the target roles that a run looks at: also where drift was found, however long ago the grant ended."""
+    since = _looks_back_to(source, facts)
+    found = {
+        chain.target
+        for chain in facts.reached_from(source)
+        if _is_looked_at(chain.ended_at, since) or _is_drifted(chain.target, facts)
+    }
+    return _by_name(found, facts)
 
 
-def _with_cut_offs(source: IamRole, targets: Iterable[IamRole]) -> list[IamRole]:
+def _is_drifted(target: int, facts: Facts) -> bool:
+    """Return whether drift was found at a target role, or at a bucket that it has, or had, a grant on."""
+    return target in facts.drifted_roles or any(one.bucket in facts.drifted_buckets for one in facts.held_by(target))
+
+
+def _by_name(ids: Iterable[int], facts: Facts) -> list[IamRole]:
+    known = {*ids}
+    facts.meet(known)
+    return sorted((facts.role(pk) for pk in known), key=lambda role: (role.account.name, role.name))
+
+
+def _with_cut_offs(source: IamRole, targets: Iterable[IamRole], facts: Facts) -> list[IamRole]:
     """Return the target roles that have, or had until lately, a cut-off that a run of `source` sees to.
 
     That is one of its own, whether its mappings and grants are still there or not, or one at a role that it looks at.
     """
-    drifted = DriftFinding.objects.open().filter(resource__contains=cut_off_of("")).values("role")
-    reached = [target.pk for target in targets]
-    rows = CutOff.objects.filter(Q(source=source) | Q(target__in=reached))
-    rows = rows.filter(_to_look_at(_last_in_sync(source), Q(target__in=drifted)))
-    found = IamRole.objects.filter(Q(pk__in=rows.values("target")) | Q(pk__in=reached) & Q(pk__in=drifted))
-    return list(found.select_related("account").order_by("account__name", "name"))
+    since, reached = _looks_back_to(source.pk, facts), {target.pk for target in targets}
+    drifted = facts.drifted_cut_offs
+    rows = facts.cut_offs_by(source.pk) + [row for pk in reached for row in facts.cut_offs_at(pk)]
+    found = {row.target_id for row in rows if _is_looked_at(row.ended_at, since) or row.target_id in drifted}
+    return _by_name(found | (reached & drifted), facts)
 
 
-def _buckets(targets: Iterable[IamRole], *, since: datetime | None) -> list[tuple[Bucket, tuple[str, ...]]]:
+def _buckets(
+    targets: Iterable[IamRole], facts: Facts, *, since: datetime | None
+) -> list[tuple[Bucket, tuple[str, ...]]]:
     """Return the buckets that any of `targets` has, or had until lately, a grant on, with the ARNs of those targets."""
-    arns = {target.pk: str(target.arn) for target in targets}
-    drifted = Q(bucket__in=DriftFinding.objects.open().of_buckets().values("bucket"))
-    grants = BucketGrant.objects.filter(_to_look_at(since, drifted), role__in=list(arns))
-    found: dict[Bucket, list[str]] = {}
-    for grant in grants.select_related("bucket__account").order_by("bucket__name", "id"):
-        found.setdefault(grant.bucket, []).append(arns[grant.role_id])
-    return [(bucket, tuple(dict.fromkeys(holders))) for bucket, holders in found.items()]
+    found: dict[int, dict[int, str]] = {}
+    for target in targets:
+        for one in facts.held_by(target.pk):
+            if _is_looked_at(one.ended_at, since) or one.bucket in facts.drifted_buckets:
+                found.setdefault(one.bucket, {}).setdefault(target.pk, str(target.arn))
+    facts.meet_buckets(found)
+    pairs = ((facts.bucket(pk), tuple(holders.values())) for pk, holders in found.items())
+    return sorted(pairs, key=lambda pair: pair[0].name)
 
 
-def _source_role(role_id: int, principals: Principals) -> DesiredRole:
-    role = role_of(role_id)
-    wanted = in_use(role)
+def _source_role(principals: Principals, role_id: int, facts: Facts) -> DesiredRole:
+    role, wanted = facts.role(role_id), facts.in_use(role_id)
     trust = _source_trust(role.arn, wanted, principals)
     managed = role.ownership == RoleOwnership.MANAGED
     return DesiredRole(
@@ -271,63 +287,58 @@ def _source_trust(role: RoleArn, wanted: bool, principals: Principals) -> tuple[
     return source_role_trust_statements(role.partition, services=wanted, portal_principals=others)
 
 
-def _profile(role_id: int) -> DesiredProfile:
-    role = role_of(role_id)
+def _profile(role_id: int, facts: Facts) -> DesiredProfile:
+    role = facts.role(role_id)
     # An adopted role's profile is its owner's business, as the role is.
-    wanted = role.ownership == RoleOwnership.MANAGED and in_use(role)
+    wanted = role.ownership == RoleOwnership.MANAGED and facts.in_use(role_id)
     return DesiredProfile(role.account.access(), role.arn, wanted)
 
 
-def _pass_role_policy(role_id: int) -> DesiredDocument:
-    role = role_of(role_id)
-    statements = pass_role_statements(role.arn) if in_use(role) else ()
+def _pass_role_policy(role_id: int, facts: Facts) -> DesiredDocument:
+    role = facts.role(role_id)
+    statements = pass_role_statements(role.arn) if facts.in_use(role_id) else ()
     return DesiredDocument(Step.PASS_ROLE_POLICY, role.account.access(), str(role.arn), PASS_ROLE_SIDS, statements)
 
 
-def _target_role(role_id: int) -> DesiredRole:
-    role = role_of(role_id)
+def _target_role(role_id: int, facts: Facts) -> DesiredRole:
+    wanted = bool(facts.sources_in_use(role_id))
+    role = facts.role(role_id)
     managed = role.ownership == RoleOwnership.MANAGED
-    wanted = bool(sources_in_use(role))
     return DesiredRole(
         Step.TARGET_ROLE, role.account.access(), role.arn, wanted, managed, None, role.permissions_boundary
     )
 
 
-def _trust(target_id: int, own: frozenset[int]) -> DesiredDocument:
-    target = role_of(target_id)
-    sources = sources_in_use(target)
-    seen, taken = seen_in_aws(sources), own | named_by_its_own_run(sources, target)
-    named = [one.arn for one in sources if one.pk in taken or str(one.arn) in seen]
+def _trust(own: frozenset[int], target_id: int, facts: Facts) -> DesiredDocument:
+    """Return the trust of a target. `own` are the source roles whose runs these are: they are taken to exist."""
+    sources, target = facts.sources_in_use(target_id), facts.role(target_id)
+    named = [
+        one.arn for one in sources if one.pk in own or facts.is_seen(one.pk) or facts.is_trusted(one.pk, target_id)
+    ]
     statements = trust_statements(named, attribution=target.attribution)
     return DesiredDocument(Step.TARGET_TRUST, target.account.access(), str(target.arn), TRUST_SIDS, statements)
 
 
-def _cut_off(target_id: int) -> DesiredDocument:
-    target = role_of(target_id)
-    rows = CutOff.objects.open().filter(target=target).order_by("pk")
-    statements = cut_off_statements(
-        [Cut(row.cut_before, tuple(row.names)) for row in rows], attribution=target.attribution
-    )
+def _cut_off(target_id: int, facts: Facts) -> DesiredDocument:
+    target = facts.role(target_id)
+    cuts = [Cut(row.cut_before, tuple(row.names)) for row in facts.cut_offs_at(target_id) if row.is_open]
+    statements = cut_off_statements(cuts, attribution=target.attribution)
     return DesiredDocument(Step.TARGET_TRUST, target.account.access(), cut_off_of(target.arn), CUT_OFF_SIDS, statements)
 
 
-def _bucket_policy(bucket_id: int, sources: frozenset[int]) -> DesiredDocument:
-    bucket = Bucket.objects.select_related("account").get(pk=bucket_id)
-    chains = AssumeRoleGrant.objects.open().filter(source__in=GroupRole.objects.in_force().values("role"))
-    own = set(chains.filter(source__in=sources).values_list("target", flat=True))
-    grants = list(
-        BucketGrant.objects.open()
-        .filter(bucket=bucket, role__in=chains.values("target"))
-        .select_related("role__account")
-        .order_by("started_at", "id")
-    )
-    seen = seen_in_aws(grant.role for grant in grants)
+def _bucket_policy(bucket_id: int, sources: frozenset[int], facts: Facts) -> DesiredDocument:
+    bucket = facts.bucket(bucket_id)
+    placed_here = [] if bucket.grants_in_identity_policy else facts.grants_on(bucket_id)
     statements = [
         statement
-        for grant in grants
-        if not bucket.grants_in_identity_policy and (grant.role_id in own or str(grant.role.arn) in seen)
+        for grant in placed_here
+        if _is_named(grant.role_id, sources, facts)
         for statement in bucket_statements(
-            grant.role.arn, bucket.arn, AccessLevel(grant.access), grant.prefix, uploads=grant.multipart_cleanup
+            facts.role(grant.role_id).arn,
+            bucket.arn,
+            AccessLevel(grant.access),
+            grant.prefix,
+            uploads=grant.multipart_cleanup,
         )
     ]
     return DesiredDocument(
@@ -340,39 +351,48 @@ def _bucket_policy(bucket_id: int, sources: frozenset[int]) -> DesiredDocument:
     )
 
 
-def _access_items(source: IamRole) -> list[Item]:
+def _is_named(holder: int, sources: frozenset[int], facts: Facts) -> bool:
+    """Return whether a bucket's policy names this target role: it is used, and a run of `sources` or a step saw it."""
+    used = {source.pk for source in facts.sources_in_use(holder)}
+    return bool(used) and (not used.isdisjoint(sources) or facts.is_seen(holder))
+
+
+def _access_items(source_id: int, facts: Facts) -> list[Item]:
     """Return what a run verifies: each bucket grant behind each open chain, while the source role is in use."""
-    if not in_use(source):
+    if not facts.in_use(source_id):
         return []
-    chains = AssumeRoleGrant.objects.open().filter(source=source)
-    grants = BucketGrant.objects.open().filter(role__in=chains.values("target"))
-    return [
-        Item(
-            Step.VERIFY,
-            str(grant.bucket.arn),
-            grant.role.account.access(),
-            partial(_access, grant.pk, source.pk),
-            (str(source.arn), str(grant.role.arn), str(grant.bucket.arn)),
-        )
-        for grant in grants.select_related("role__account", "bucket__account").order_by("bucket__name", "prefix", "id")
-    ]
+    source, targets = facts.role(source_id), facts.targets_of(source_id)
+    grants = [grant for target in targets for grant in facts.grants_of(target.pk)]
+    facts.meet_buckets(grant.bucket_id for grant in grants)
+    grants.sort(key=lambda grant: (facts.bucket(grant.bucket_id).name, grant.prefix, grant.pk))
+    return [_access_item(grant, source, facts) for grant in grants]
 
 
-def _access(grant_id: int, source_id: int) -> DesiredAccess | None:
+def _access_item(grant: BucketGrant, source: IamRole, facts: Facts) -> Item:
+    target, bucket = facts.role(grant.role_id), facts.bucket(grant.bucket_id)
+    return Item(
+        Step.VERIFY,
+        str(bucket.arn),
+        target.account.access(),
+        partial(_access, grant.pk, source.pk, target.pk),
+        partial(Facts, (source.pk, target.pk)),
+        (str(source.arn), str(target.arn), str(bucket.arn)),
+    )
+
+
+def _access(grant_id: int, source_id: int, target_id: int, facts: Facts) -> DesiredAccess | None:
     """Return what to verify of a bucket grant, or None when it, the chain to it or the last mapping has ended."""
-    grants = BucketGrant.objects.open().select_related("role__account", "bucket__account")
-    grant, source = grants.filter(pk=grant_id).first(), role_of(source_id)
-    if grant is None or not in_use(source):
+    grant = next((one for one in facts.grants_of(target_id) if one.pk == grant_id), None)
+    if grant is None or not facts.is_chained(source_id, target_id) or not facts.in_use(source_id):
         return None
-    if not AssumeRoleGrant.objects.open().filter(source=source, target=grant.role_id).exists():
-        return None
+    source, target, bucket = facts.role(source_id), facts.role(target_id), facts.bucket(grant.bucket_id)
     return DesiredAccess(
-        access=grant.role.account.access(),
+        access=target.account.access(),
         source_access=source.account.access(),
         source=source.arn,
-        target=grant.role.arn,
-        bucket=grant.bucket.arn,
-        region=grant.bucket.region,
+        target=target.arn,
+        bucket=bucket.arn,
+        region=bucket.region,
         prefix=grant.prefix,
         reads=AccessLevel(grant.access).reads,
     )

@@ -27,6 +27,7 @@ from roles.policies.ownership import ASSUME_SIDS, BUCKET_SIDS, GRANT_SIDS, PASS_
 from roles.provisioning import desired
 from roles.provisioning.desired import Item
 from roles.provisioning.differences import Difference, differences_of
+from roles.provisioning.facts import Facts
 from roles.provisioning.observed import portal_principals
 from roles.provisioning.plan import Slot, plan_of, slot_of
 from roles.provisioning.resources import Desired, DesiredDocument, DesiredPolicies, DesiredRole, Step, holder_of
@@ -84,16 +85,20 @@ class _Found:
 
 def compare(account: AwsAccount | None = None) -> DriftReport:
     """Return how AWS differs from what the database wishes, in all accounts or in one. Changes nothing."""
-    began, world = timezone.now(), _World()
+    began = timezone.now()
+    world = _World(Facts())
     items, busy = _items(world)
     in_scope = [item for item in items if account is None or item.access.account_id == account.account_id]
     handoff = {item.access.account_id for item in in_scope if item.access.mode is AccessMode.HANDOFF}
     found, snapshot = _Found(), Snapshot()
-    wishes = [pair for item in in_scope if item.access.account_id not in handoff if (pair := _wish(item, found))]
+    wishes = [
+        pair for item in in_scope if item.access.account_id not in handoff if (pair := _wish(item, world.facts, found))
+    ]
     for _, group in groupby(sorted(wishes, key=_order), key=lambda pair: slot_of(pair[1])):
         _compare_slot([wish for _, wish in group], snapshot, found)
     # A run may have come between: what was read before it and what is wished after it are not the same moment.
-    late = {(resource, int(step)) for resource, step in world.keys_of(_busy(since=began))}
+    came = _busy(since=began)
+    late = {(resource, int(step)) for resource, step in _World(Facts.of_runs(came)).keys_of(came)}
     return DriftReport(
         began,
         tuple(one for one in found.differences if (one.resource, one.step) not in late),
@@ -108,9 +113,9 @@ def _order(pair: tuple[Item, Desired]) -> tuple[Slot, Step]:
     return slot_of(pair[1]), pair[1].step
 
 
-def _wish(item: Item, found: _Found) -> tuple[Item, Desired] | None:
+def _wish(item: Item, facts: Facts, found: _Found) -> tuple[Item, Desired] | None:
     try:
-        wish = item.compute()
+        wish = item.wish(facts)
     except PortalError as error:
         found.not_read(item.access.account_id, item.resource, error)
         return None
@@ -134,22 +139,22 @@ def _compare_slot(wishes: list[Desired], snapshot: Snapshot, found: _Found) -> N
 
 
 class _World:
-    """The roles of the database, and what a run of each would look at."""
+    """What the database says, and what a run of each source role would look at by that."""
 
-    def __init__(self) -> None:
-        self.roles = {role.pk: role for role in IamRole.objects.select_related("account").order_by("pk")}
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
         self._principals: dict[str, tuple[str, ...] | PortalError] = {}
 
     def items_of(self, role_id: int) -> dict[Key, Item]:
         """Return what a run of this source role may write."""
-        role = self.roles[role_id]
+        role = self.facts.role(role_id)
         region = role.account.region
         principals = partial(once, self._principals, region, partial(portal_principals, region))
-        return {(item.resource, item.step): item for item in desired.places_for(role, principals)}
+        return {(item.resource, item.step): item for item in desired.places_for(role, principals, facts=self.facts)}
 
     def keys_of(self, role_ids: Iterable[int]) -> set[Key]:
         """Return what runs of these source roles would look at."""
-        return {key for pk in role_ids if pk in self.roles for key in self.items_of(pk)}
+        return {key for pk in role_ids for key in self.items_of(pk)}
 
 
 def _items(world: _World) -> tuple[list[Item], int]:
@@ -164,7 +169,7 @@ def _items(world: _World) -> tuple[list[Item], int]:
             for key, one in world.items_of(pk).items():
                 items.setdefault(key, one)
     unsettled, under_way = world.keys_of(set(mapped).difference(settled, busy)), world.keys_of(busy)
-    rows: list[IamRole | Bucket] = [*world.roles.values(), *Bucket.objects.select_related("account").order_by("pk")]
+    rows: list[IamRole | Bucket] = [*world.facts.all_roles, *world.facts.all_buckets]
     for row in rows:
         for key, one in _nothing(row).items():
             if key not in unsettled:
@@ -211,11 +216,11 @@ def _nothing(row: IamRole | Bucket) -> dict[Key, Item]:
         managed = row.ownership == RoleOwnership.MANAGED
         wishes.append(DesiredRole(Step.SOURCE_ROLE, access, row.arn, wanted=False, managed=managed, trust=()))
         wishes.append(DesiredPolicies(access, row.arn, ()))
-    items = [Item(wish.step, wish.resource, access, partial(_same, wish)) for wish in wishes]
+    items = [Item(wish.step, wish.resource, access, partial(_same, wish), Facts) for wish in wishes]
     if isinstance(row, IamRole):
         items.append(desired.cut_off_item(row))  # there may be one whoever uses the role, and if nobody does
     return {(item.resource, item.step): item for item in items}
 
 
-def _same(wish: Desired) -> Desired:
+def _same(wish: Desired, _facts: Facts) -> Desired:
     return wish

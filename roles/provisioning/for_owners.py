@@ -22,6 +22,7 @@ from roles.models.choices import AccessModeChoice, RunStatus, StepStatus
 from roles.policies.document import Statement
 from roles.policies.provisioner import PROVISIONER_ROLE, ProvisionerScope
 from roles.provisioning import desired, handoff
+from roles.provisioning.facts import Facts
 from roles.provisioning.observed import portal_principals
 from roles.provisioning.plan import Slot, change_for, slot_of
 from roles.provisioning.recording import OWNER_TELLS
@@ -147,9 +148,10 @@ def _roles(account: AwsAccount, also: Sequence[IamRole]) -> list[IamRole]:
 
 
 def _wishes(role: IamRole, account: AwsAccount) -> Iterable[Desired]:
-    for item in desired.places_for(role, partial(portal_principals, role.account.region)):
+    facts = Facts.of_runs([role.pk])
+    for item in desired.places_for(role, partial(portal_principals, role.account.region), facts=facts):
         if item.access.account_id == account.account_id:
-            wish = item.compute()
+            wish = item.wish(facts)
             if wish is not None:
                 yield wish
 

@@ -12,6 +12,7 @@ from roles.policies.document import PolicyDocument, parse
 from roles.policies.ownership import SID_PREFIX
 from roles.provisioning import desired
 from roles.provisioning.desired import Item, Principals
+from roles.provisioning.facts import Facts
 from roles.provisioning.plan import is_role, slot_of
 from roles.provisioning.resources import (
     Change,
@@ -59,8 +60,11 @@ def items_for(run: ProvisioningRun, principals: Principals) -> tuple[Item, ...]:
     step = run.puts_back
     if step is None:
         return ()
-    compute = partial(_wish, step, run, principals)
-    return (Item(Step(str(step.step)), step.resource, _access(step), compute, check=partial(_as_seen, run)),)
+
+    def wish(_facts: Facts) -> Desired:
+        return _wish(step, run, principals)  # reads those of each source role that it looks at
+
+    return (Item(Step(str(step.step)), step.resource, _access(step), wish, Facts, check=partial(_as_seen, run)),)
 
 
 def _as_seen(run: ProvisioningRun, change: Change) -> None:
@@ -137,8 +141,9 @@ def _wished(
 ) -> Iterator[DesiredRole | DesiredDocument]:
     """Yield what is wished for the document now: by the run's own source role, or the first that reaches the place."""
     for source in _sources(step, run, bucket):
-        items = desired.places_for(source, principals)
-        wishes = [item.compute() for item in items if item.resource == step.resource]
+        facts = Facts.of_runs([source.pk])
+        items = desired.places_for(source, principals, facts=facts)
+        wishes = [item.wish(facts) for item in items if item.resource == step.resource]
         found = [one for one in wishes if isinstance(one, DesiredRole | DesiredDocument) and slot_of(one)[0] is place]
         yield from found
         if found:

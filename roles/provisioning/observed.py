@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from django.conf import settings
 
 from roles.aws import iam, managed_policies, s3, sts
-from roles.aws.sessions import AccountSession, Purpose
+from roles.aws.sessions import AccountSession, Purpose, forget_way, kept_session
 from roles.errors import Misconfigured
 from roles.policies.ownership import foreign_statements
 from roles.provisioning.absence import OWN_INLINE_POLICIES
@@ -33,14 +35,35 @@ from roles.values.arns import RoleArn, principal_of_caller, role_arn
 
 
 class Accounts:
-    """The ways into the accounts that one run or preview needs, each opened on first use."""
+    """The ways into the accounts that one run or preview needs, each opened on first use.
 
-    def __init__(self) -> None:
+    `is_page`: somebody waits for it, and waits little for an account's rate. `is_kept`: the ways of earlier runs of
+    this process are used.
+    """
+
+    def __init__(self, *, is_page: bool = False, is_kept: bool = False) -> None:
+        self._is_page, self._is_kept = is_page, is_kept
+        self._began = datetime.now(UTC)
         self._sessions: dict[str, AccountSession] = {}
 
     def session(self, access: AccountAccess) -> AccountSession:
         """Return the way into an account."""
-        return self._sessions.setdefault(access.account_id, AccountSession(access))
+        if access.account_id not in self._sessions:
+            self._sessions[access.account_id] = (
+                kept_session(access) if self._is_kept else AccountSession(access, is_page=self._is_page)
+            )
+        return self._sessions[access.account_id]
+
+    def reopen(self, access: AccountAccess) -> bool:
+        """Forget the way into an account if it was opened before these were made, and return whether it was.
+
+        AWS then may have refused what it would not refuse through a new one.
+        """
+        session = self._sessions.get(access.account_id)
+        if session is None or session.opened_at is None or session.opened_at >= self._began:
+            return False
+        forget_way(self._sessions.pop(access.account_id))
+        return True
 
 
 def portal_principals(region: str) -> tuple[str, ...]:

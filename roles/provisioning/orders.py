@@ -10,22 +10,30 @@ from roles.models import ProvisioningRun
 from roles.models.choices import RunPurpose
 from roles.provisioning import deletion, desired, kept
 from roles.provisioning.desired import Item, Principals
+from roles.provisioning.facts import Facts
 from roles.provisioning.plan import digest_of
 from roles.provisioning.resources import Desired
 
 
-def items_of(run: ProvisioningRun, principals: Principals, *, beside: Collection[int] = ()) -> tuple[Item, ...]:
-    """Return the resources of a run in their order; `beside` are source roles whose own runs come with this one."""
+def items_of(run: ProvisioningRun, principals: Principals) -> tuple[Item, ...]:
+    """Return the resources of a run in their order."""
     if run.purpose == RunPurpose.DELETE_ROLE:
         return deletion.items_for(run.role_id)
     if run.purpose == RunPurpose.PUT_BACK:
         return kept.items_for(run, principals)
-    return desired.items_for(run.role, principals, beside=beside)
+    return desired.items_for(run.role, principals)
 
 
-def wishes_of(run: ProvisioningRun, principals: Principals, *, beside: Collection[int] = ()) -> tuple[Desired, ...]:
-    """Return all wishes of a run, in their order."""
-    computed = (item.compute() for item in items_of(run, principals, beside=beside))
+def wishes_of(
+    run: ProvisioningRun, principals: Principals, *, beside: Collection[int] = (), facts: Facts | None = None
+) -> tuple[Desired, ...]:
+    """Return all wishes of a run, in their order. `beside` and `facts` as in `desired.wishes_for`.
+
+    An order is one of a kind, and reads its own facts.
+    """
+    if run.purpose == RunPurpose.RECONCILE:
+        return desired.wishes_for(run.role, principals, beside=beside, facts=facts)
+    computed = (item.compute() for item in items_of(run, principals))
     return tuple(wish for wish in computed if wish is not None)
 
 

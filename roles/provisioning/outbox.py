@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from celery import current_app
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
@@ -25,6 +25,8 @@ from roles.models.runs import RunQuerySet
 RECONCILE_RUN_TASK = "roles.reconcile_run"
 SCAN_DRIFT_TASK = "roles.scan_drift"
 RESEND_AFTER = timedelta(seconds=20)
+# A message that the broker took waits there while workers are down or busy: more of it would only be in their way.
+RESEND_TAKEN_AFTER = timedelta(minutes=2)
 RESEND_AT_ONCE_MAX = 500
 UNREACHABLE = "Queued, workers unreachable. It is saved, and is sent by itself as soon as they can be reached."
 
@@ -107,6 +109,7 @@ def send(run_id: int) -> bool:
         log.warning("run_not_sent", run=run_id, error=type(error).__name__)
         _untaken(run_id).update(progress=UNREACHABLE)
         return False
+    ProvisioningRun.objects.filter(pk=run_id).update(sent_at=timezone.now())
     return True
 
 
@@ -127,11 +130,14 @@ def send_scan() -> bool:
 def resend_runs() -> list[int]:
     """Send again the unfinished runs that nobody took in time, or whose claim ran out; return the ids that went out.
 
-    Stops at the first that the broker does not take: it is down, and the next sweep begins anew.
+    Not those whose message the broker took a moment ago. Stops at the first that the broker does not take: it is down,
+    and the next sweep begins anew.
     """
     now = timezone.now()
+    is_due = Q(sent_at__isnull=True) | Q(sent_at__lt=now - RESEND_TAKEN_AFTER)
     lost = ProvisioningRun.objects.unfinished().filter(
-        Q(queued_at__lt=now - RESEND_AFTER, claimed_until__isnull=True) | Q(claimed_until__lt=now)
+        Q(is_due, queued_at__lt=now - RESEND_AFTER, claimed_until__isnull=True)
+        | Q(is_due | Q(sent_at__lt=F("claimed_until")), claimed_until__lt=now)
     )
     ids = lost.order_by("id").values_list("id", flat=True)[:RESEND_AT_ONCE_MAX]
     sent = list(takewhile(send, ids))

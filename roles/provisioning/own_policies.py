@@ -1,4 +1,4 @@
-"""What a role's own policies must say, from the database as it is now: whom it may assume, and what it may do itself.
+"""What a role's own policies must say, by the facts: whom it may assume, and what it may do itself.
 
 A bucket's grants are in its policy, unless the bucket's page places them in the roles' own. What a bucket's key needs
 is in the roles' own policies either way. Both are as a whole in one inline policy of ours and, where that is full, in
@@ -7,115 +7,101 @@ managed policies of ours.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
-from django.db.models import Max, Q
-
-from roles.models import AssumeRoleGrant, BucketGrant, DriftFinding, IamRole, ProvisioningStep
-from roles.models.choices import StepStatus
+from roles.models import BucketGrant, IamRole
 from roles.policies import limits
 from roles.policies.builders import pass_role_statements
 from roles.policies.document import PolicyDocument
 from roles.policies.identity import Identity, OwnGrant, Target, identity_of
 from roles.policies.ownership import ASSUME_SIDS, GRANT_SIDS
 from roles.policies.session import Grant
+from roles.provisioning.facts import Facts
 from roles.provisioning.managed import highest_in
-from roles.provisioning.reach import in_use, role_of, sources_in_use
 from roles.provisioning.resources import DesiredDocument, DesiredPolicies, Step
 from roles.values.arns import AccessLevel
 
-_OWN = Q(bucket__grants_in_identity_policy=True) | ~Q(bucket__kms_key_arn="")
 
-
-def identity_for(role: IamRole) -> Identity:
+def identity_for(role_id: int, facts: Facts) -> Identity:
     """Return what the role's own policies say, with what it gets while it is in use as a source or as a target."""
-    return _identity(role, is_source=in_use(role), is_target=bool(sources_in_use(role)))
+    return _identity(role_id, facts, is_source=facts.in_use(role_id), is_target=bool(facts.sources_in_use(role_id)))
 
 
 def identity_if_used(role: IamRole) -> tuple[Identity, int]:
     """Return what the role's own policies would say if all its grants were in use, and the inline one's characters."""
-    identity = _identity(role, is_source=True, is_target=True)
+    identity = _identity(role.pk, Facts([role.pk]), is_source=True, is_target=True)
     fixed = pass_role_statements(role.arn) if identity.assume else ()
     inline = PolicyDocument((*identity.assume, *fixed, *identity.grants))
     return identity, 0 if inline.is_empty else limits.measure_inline_policies(inline)
 
 
-def _identity(role: IamRole, *, is_source: bool, is_target: bool) -> Identity:
+def _identity(role_id: int, facts: Facts, *, is_source: bool, is_target: bool) -> Identity:
     return identity_of(
-        fixed=pass_role_statements(role.arn) if is_source else (),
-        targets=_targets(role) if is_source else (),
-        grants=_grants(role) if is_target else (),
+        fixed=pass_role_statements(facts.role(role_id).arn) if is_source else (),
+        targets=_targets(role_id, facts) if is_source else (),
+        grants=_grants(role_id, facts) if is_target else (),
     )
 
 
-def assume_policy(role_id: int) -> DesiredDocument:
+def assume_policy(role_id: int, facts: Facts) -> DesiredDocument:
     """Return step 2's part of the role's inline policy."""
-    role = role_of(role_id)
-    statements = identity_for(role).assume
+    statements, role = identity_for(role_id, facts).assume, facts.role(role_id)
     return DesiredDocument(Step.ASSUME_POLICY, role.account.access(), str(role.arn), ASSUME_SIDS, statements)
 
 
-def own_grants(role_id: int) -> DesiredDocument:
+def own_grants(role_id: int, facts: Facts) -> DesiredDocument:
     """Return what the role's inline policy gives of buckets and their keys."""
-    role = role_of(role_id)
-    statements = identity_for(role).grants
+    statements, role = identity_for(role_id, facts).grants, facts.role(role_id)
     return DesiredDocument(Step.BUCKET_POLICY, role.account.access(), str(role.arn), GRANT_SIDS, statements)
 
 
-def managed_policies(role_id: int) -> DesiredPolicies:
+def managed_policies(role_id: int, facts: Facts) -> DesiredPolicies:
     """Return what the role's inline policy has no room for."""
-    role = role_of(role_id)
-    return DesiredPolicies(role.account.access(), role.arn, identity_for(role).spilled, _known(role))
+    spilled, role = identity_for(role_id, facts).spilled, facts.role(role_id)
+    return DesiredPolicies(role.account.access(), role.arn, spilled, _known(role_id, facts))
 
 
-def is_spilled(role: IamRole) -> bool:
+def is_spilled(role_id: int, facts: Facts) -> bool:
     """Return whether the role has managed policies of ours, needs some, or may have some left."""
-    return bool(_known(role)) or bool(identity_for(role).spilled)
+    return bool(_known(role_id, facts)) or bool(identity_for(role_id, facts).spilled)
 
 
-def with_own_grants(roles: Iterable[IamRole]) -> dict[int, bool]:
+def with_own_grants(roles: Iterable[IamRole], facts: Facts) -> dict[int, bool]:
     """Return the ids of the roles whose own policy gives, or may still give, something of buckets and keys.
 
     True where grants are placed there now: they have to be there before they leave a bucket's policy.
     """
-    by_arn = {str(role.arn): role.pk for role in roles}
-    rows = BucketGrant.objects.open().filter(_OWN, role__in=by_arn.values())
-    placed = dict.fromkeys(rows.filter(bucket__grants_in_identity_policy=True).values_list("role", flat=True), True)
-    needed = dict.fromkeys(rows.values_list("role", flat=True), False)
-    left = {by_arn[arn]: False for arn, there in _left(Step.BUCKET_POLICY, list(by_arn)).items() if any(there)}
-    return {**left, **needed, **placed}
+    found: dict[int, bool] = {}
+    for role in roles:
+        grants = _own(role.pk, facts)
+        if grants or any(facts.left(Step.BUCKET_POLICY, str(role.arn))):
+            found[role.pk] = any(facts.bucket(grant.bucket_id).grants_in_identity_policy for grant in grants)
+    return found
 
 
-def _targets(role: IamRole) -> list[Target]:
-    grants = AssumeRoleGrant.objects.open().filter(source=role).select_related("target__account")
-    return [(grant.target.arn, grant.target.attribution) for grant in grants.order_by("started_at", "id")]
+def _own(role_id: int, facts: Facts) -> list[BucketGrant]:
+    """Return the role's open grants that its own policies have to do with."""
+    grants = facts.grants_of(role_id)
+    facts.meet_buckets(grant.bucket_id for grant in grants)
+    buckets = ((grant, facts.bucket(grant.bucket_id)) for grant in grants)
+    return [grant for grant, bucket in buckets if bucket.grants_in_identity_policy or bucket.kms_key_arn]
 
 
-def _grants(role: IamRole) -> list[OwnGrant]:
-    rows = BucketGrant.objects.open().filter(_OWN, role=role).select_related("bucket__account")
+def _targets(role_id: int, facts: Facts) -> list[Target]:
+    return [(target.arn, target.attribution) for target in facts.targets_of(role_id)]
+
+
+def _grants(role_id: int, facts: Facts) -> list[OwnGrant]:
+    pairs = ((row, facts.bucket(row.bucket_id)) for row in _own(role_id, facts))
     return [
         OwnGrant(
-            Grant(row.bucket.arn, AccessLevel(row.access), row.prefix, row.bucket.kms_key_arn, row.multipart_cleanup),
-            placed=row.bucket.grants_in_identity_policy,
+            Grant(bucket.arn, AccessLevel(row.access), row.prefix, bucket.kms_key_arn, row.multipart_cleanup),
+            placed=bucket.grants_in_identity_policy,
         )
-        for row in rows.order_by("started_at", "id")
+        for row, bucket in pairs
     ]
 
 
-def _known(role: IamRole) -> int:
-    arn = role.arn.managed_policies
-    return max((highest_in(document) for document in _left(Step.ASSUME_POLICY, [arn]).get(arn, [])), default=0)
-
-
-def _left(step: Step, resources: Collection[str]) -> dict[str, list[dict[str, object] | None]]:
-    """Return what may be in AWS in these places: what the newest step there found and wrote, and what drift found."""
-    told = Q(before__isnull=False) | Q(after__isnull=False) | Q(status=StepStatus.DONE)
-    steps = ProvisioningStep.objects.filter(told, step=int(step.value), resource__in=resources)
-    newest = steps.order_by("resource").values("resource").annotate(last=Max("pk")).values("last")
-    found: dict[str, list[dict[str, object] | None]] = {}
-    for row in ProvisioningStep.objects.filter(pk__in=newest):
-        # A step that did not end may have written any part of it.
-        found[row.resource] = [row.after] if row.status == StepStatus.DONE else [row.before, row.after]
-    for finding in DriftFinding.objects.open().filter(step=int(step.value), resource__in=resources):
-        found.setdefault(finding.resource, []).extend([finding.before, finding.after])
-    return found
+def _known(role_id: int, facts: Facts) -> int:
+    places = facts.role(role_id).arn.managed_policies
+    return max((highest_in(document) for document in facts.left(Step.ASSUME_POLICY, places)), default=0)

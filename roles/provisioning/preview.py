@@ -25,6 +25,7 @@ from roles.policies.document import PolicyDocument, Statement
 from roles.policies.gains import gains_and_losses
 from roles.policies.ownership import TRUST_SIDS, merged_trust
 from roles.provisioning import access, desired, orders, outbox
+from roles.provisioning.facts import Facts
 from roles.provisioning.observed import Accounts, observe, observe_all, portal_principals
 from roles.provisioning.plan import Slot, change_for, digest_of, own_part, plan_of, slot_of
 from roles.provisioning.resources import (
@@ -78,7 +79,7 @@ class Rehearsal(Generic[T]):
         With `partly`, what is in accounts that cannot be read is shown as the portal's own part, with a warning; only
         when none of the accounts can be read the error is raised.
         """
-        wishes, accounts = self.wishes, Accounts()
+        wishes, accounts = self.wishes, Accounts(is_page=True)
         if any(map(desired.asks_who_the_portal_is, wishes)):
             found = portal_principals(_region(wishes))
             wishes = desired.with_principals(wishes, lambda: found)
@@ -119,7 +120,7 @@ def _plan_after(write: Callable[[], object], *sources: IamRole) -> tuple[Plan, .
 
 
 def _plan(wishes: tuple[Desired, ...]) -> Plan:
-    return plan_of(wishes, observe_all(wishes, Accounts()))
+    return plan_of(wishes, observe_all(wishes, Accounts(is_page=True)))
 
 
 def plan_if(change: Callable[[], object]) -> Plan:
@@ -138,7 +139,8 @@ def rehearse(change: Callable[[], T]) -> Rehearsal[T]:
         with context.rehearsal() as here, outbox.gathered() as runs:
             result = change()
         ids = sorted({run.role_id for run in runs})
-        wishes = _merged(orders.wishes_of(run, tuple, beside=ids) for run in _one_each(runs))
+        facts = Facts.of_runs(ids)
+        wishes = _merged(orders.wishes_of(run, tuple, beside=ids, facts=facts) for run in _one_each(runs))
         digest = orders.digest_for(runs)
         people = access.people_of(_concerned(ids, here.request_id), since=began)
         after = access.access_of(people)

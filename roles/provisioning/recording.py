@@ -25,7 +25,7 @@ from roles.models.choices import (
 )
 from roles.models.groups import GroupRoleQuerySet
 from roles.provisioning.plan import title_for
-from roles.provisioning.resources import Change, Step
+from roles.provisioning.resources import Action, Change, Step
 from roles.values.accounts import AccessMode
 
 WORKER = context.SystemActor("worker")
@@ -60,7 +60,8 @@ class StepRecord:
         self.row.after = change.after
         if not self._written and (change.writes or not self._sent):
             self.row.before, self.row.action = change.before, StepAction(change.action.value)
-        self._save(StepStatus.APPLYING)
+        if change.action is not Action.NONE:  # else it is over in a moment, and is saved then
+            self._save(StepStatus.APPLYING)
 
     def sent(self) -> None:
         """Note that from here on AWS may have the change, whatever it answers."""
@@ -181,10 +182,14 @@ def renew_claim(run: ProvisioningRun, until: datetime) -> None:
     _write(run, claimed_until=until)
 
 
-def progress(run: ProvisioningRun, status: RunStatus, text: str) -> None:
-    """Say what the run does or waits for now. Raises `RunAlreadyRunning`."""
-    _write(run, status=status, progress=text[:_PROGRESS_MAX])
-    _open_mappings(run).update(state=status)
+def progress(run: ProvisioningRun, status: RunStatus, text: str, *, until: datetime, is_news: bool = True) -> None:
+    """Say what the run does or waits for now, and keep the run until then. Raises `RunAlreadyRunning`.
+
+    `is_news`: the mappings do not say this status of the run yet.
+    """
+    _write(run, status=status, progress=text[:_PROGRESS_MAX], claimed_until=until)
+    if is_news:
+        _open_mappings(run).update(state=status)
 
 
 def finish(run: ProvisioningRun, status: RunStatus, *, concerned: Concerned, error: PortalError | None = None) -> None:

@@ -54,6 +54,7 @@ from roles.values.accounts import AccessMode
 
 ATTEMPTS_MAX = 8
 POSTPONE_SECONDS = 30
+CLAIM_FRESH = 0.75  # of its time left: nobody else can have the run
 # Without a change in this run there is nothing that AWS could still be making visible, other runs' changes aside.
 UNCHANGED_PATIENCE_SECONDS = 5.0
 
@@ -120,7 +121,11 @@ def _claim(run_id: int) -> ProvisioningRun | None:
 
 
 def _claim_end() -> datetime:
-    return timezone.now() + timedelta(seconds=settings.XACCT_RUN_CLAIM_SECONDS)
+    return timezone.now() + _claim_term()
+
+
+def _claim_term() -> timedelta:
+    return timedelta(seconds=settings.XACCT_RUN_CLAIM_SECONDS)
 
 
 class _Attempt:
@@ -130,13 +135,14 @@ class _Attempt:
         self.run = run
         self.concerned = recording.concerned_by(run)
         self.owners = OwnersPart(run)
-        self.accounts = Accounts()
+        self.accounts = Accounts(is_kept=True)
         self.verifier = Verifier()
         self.leases = leases.Holding(on_busy=self._renew_claim)
         self.read: dict[Slot, Observed] = {}  # what AWS has, known since this lease was taken
         self.failed: dict[str, PortalError] = {}
         self.owed: dict[str, PortalError] = {}
         self.wrote = run.attempts > 1  # or an earlier attempt may have
+        self.said: RunStatus | None = None  # what this attempt last said to the mappings
 
     def go(self) -> None:
         """Do every item, then say how it ended."""
@@ -160,12 +166,11 @@ class _Attempt:
 
     def _do(self, sequence: int, item: desired.Item) -> None:
         """Do one item. What goes wrong is recorded at its step; only a lost claim ends the attempt at once."""
-        self._renew_claim()
         step = recording.begin_step(
             self.run, sequence, step=item.step, resource=item.resource, account_id=item.access.account_id
         )
         try:
-            recording.progress(self.run, RunStatus.APPLYING, step.row.title)
+            self._say(RunStatus.APPLYING, step.row.title)
             self._way(item)(step, item)
         except RunAlreadyRunning:
             step.interrupted()
@@ -199,11 +204,17 @@ class _Attempt:
         if self.leases.resource != item.resource:
             self._let_go()
         lease = self.leases.of(item.resource)
-        self._patiently(step, item, partial(self._try, step, item, lease))
+        call = partial(self._try, step, item, lease)
+        try:
+            self._patiently(step, item, call)
+        except AwsAccessDenied:
+            if not self.accounts.reopen(item.access):
+                raise
+            self._patiently(step, item, call)
         step.done()
 
     def _try(self, step: StepRecord, item: desired.Item, lease: leases.Lease) -> None:
-        lease.renew()
+        lease.keep()
         wish = cast(Desired, item.compute())  # only what is to be verified can be none
         current = self._observed(wish)
         change, _ = change_for(wish, current)
@@ -216,7 +227,7 @@ class _Attempt:
             self.read[slot_of(wish)] = current
             return
         lease.renew()
-        self._renew_claim()
+        self._keep_claim()
         self.wrote = True  # from here on AWS may have it, whatever it answers
         step.sent()
         step.written(apply(change, self.accounts))
@@ -267,9 +278,8 @@ class _Attempt:
             is_short = is_check and time.monotonic() - began < UNCHANGED_PATIENCE_SECONDS
             if error.retry is Retry.NEVER and not is_late and not is_short:
                 raise error
-            self._renew_claim()
             step.waiting(error)
-            recording.progress(self.run, RunStatus.WAITING, f"{step.row.title}: {error.message}")
+            self._say(RunStatus.WAITING, f"{step.row.title}: {error.message}")
 
         # Right after a change AWS may still say no; and a role that is not visible yet is denied like a missing one.
         also = (AwsNotFound, AwsAccessDenied) if is_check else (AwsNotFound,)
@@ -280,6 +290,16 @@ class _Attempt:
         self.leases.let_go()
 
     # --- the run ---
+
+    def _say(self, status: RunStatus, text: str) -> None:
+        """Say what the run does now, and keep the claim. Raises `RunAlreadyRunning`."""
+        recording.progress(self.run, status, text, until=_claim_end(), is_news=status != self.said)
+        self.said = status
+
+    def _keep_claim(self) -> None:
+        """Renew the claim if a part of its time is over."""
+        if cast(datetime, self.run.claimed_until) - timezone.now() < CLAIM_FRESH * _claim_term():
+            self._renew_claim()
 
     def _renew_claim(self) -> None:
         recording.renew_claim(self.run, _claim_end())

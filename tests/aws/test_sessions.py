@@ -189,3 +189,46 @@ def test_a_way_in_shows_no_secret(assuming: AccountSession) -> None:
     assert assuming._credentials is not None
     assert assuming._credentials.secret_access_key not in repr(assuming)
     assert assuming._credentials.session_token not in repr(assuming)
+
+
+# --- kept ways ---
+
+
+def test_a_kept_way_is_assumed_once_for_all_threads_of_the_process(assuming: AccountSession, sent: Sent) -> None:
+    ways: list[Any] = []
+
+    def use() -> None:
+        way = sessions.kept_session(assuming.access)
+        ways.append((way, way.iam))
+
+    threads = [threading.Thread(target=use) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({id(way) for way, _ in ways}) == len({id(client) for _, client in ways}) == 1
+    assert [name for name, _ in sent] == ["AssumeRole"]
+
+
+def test_a_way_with_another_role_or_external_id_is_another_one(assuming: AccountSession) -> None:
+    first = sessions.kept_session(assuming.access)
+    other = access(AccessMode.ASSUME_ROLE, role_arn=PROVISIONER, external_id="external-2")
+    assert sessions.kept_session(other) is not first
+    assert sessions.kept_session(assuming.access) is first
+
+
+def test_a_way_that_was_forgotten_is_opened_anew_and_a_newer_one_stays(assuming: AccountSession) -> None:
+    first = sessions.kept_session(assuming.access)
+    sessions.forget_way(first)
+    second = sessions.kept_session(assuming.access)
+    assert second is not first
+    sessions.forget_way(first)  # somebody else was refused too, later
+    assert sessions.kept_session(assuming.access) is second
+
+
+def test_no_more_ways_are_kept_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "KEPT_MAX", 2)
+    ways = [access(AccessMode.ASSUME_ROLE, role_arn=PROVISIONER, external_id=f"external-{n}") for n in range(3)]
+    first = [sessions.kept_session(way) for way in ways]
+    assert sessions.kept_session(ways[2]) is first[2]
+    assert sessions.kept_session(ways[0]) is not first[0]

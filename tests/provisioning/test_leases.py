@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from roles.errors import LeaseBusy, LeaseLost
@@ -74,20 +77,37 @@ def test_whoever_waits_is_told_at_each_look_and_gets_it_when_it_is_free(no_sleep
     assert len(looks) == 3
 
 
-def test_two_that_begin_at_once_do_not_both_get_it(monkeypatch: pytest.MonkeyPatch, no_sleep: list[float]) -> None:
-    real, calls = leases._expiry, []
+@pytest.mark.django_db(transaction=True)
+def test_of_many_that_begin_at_once_one_gets_it(settings: Any) -> None:
+    settings.XACCT_LEASE_SECONDS = 60
+    start, had = threading.Barrier(8), []
 
-    def meanwhile() -> Any:
-        calls.append(1)
-        if len(calls) == 2:  # we looked and saw nobody; before we write, another one does
-            taken(until=timedelta(seconds=-1))
-        return real()
+    def begin() -> None:
+        lease = leases.Lease(BUCKET, uuid4().hex, timezone.now())
+        start.wait()
+        try:
+            had.append(leases._take(lease))
+        finally:
+            connection.close()
 
-    monkeypatch.setattr(leases, "_expiry", meanwhile)
+    threads = [threading.Thread(target=begin) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(had) == [False] * 7 + [True]
+
+
+def test_a_lease_that_has_just_begun_is_kept_without_asking(settings: Any, django_assert_num_queries: Any) -> None:
+    settings.XACCT_LEASE_SECONDS = 60
     with held(BUCKET) as lease:
-        assert ResourceLease.objects.count() == 1
-        assert holder() == lease.holder
-    assert len(no_sleep) == 1
+        with django_assert_num_queries(0):
+            lease.keep()
+        lease.expires_at -= timedelta(seconds=20)
+        ResourceLease.objects.update(expires_at=lease.expires_at)
+        with django_assert_num_queries(1):
+            lease.keep()
+        assert ResourceLease.objects.get().expires_at > timezone.now() + timedelta(seconds=50)
 
 
 def test_a_lost_lease_is_noticed_and_not_given_back_for_the_other() -> None:

@@ -164,6 +164,42 @@ def test_only_runs_that_nobody_has_are_sent_again(
     assert outbox.resend_runs() == ([run.pk] if is_resent else [])
 
 
+@pytest.mark.parametrize("status", [RunStatus.QUEUED, RunStatus.APPLYING])
+def test_a_message_that_the_broker_took_is_not_sent_at_every_sweep_while_workers_are_down(
+    procedure: factories.Procedure, broker: Broker, status: RunStatus
+) -> None:
+    claim = timezone.now() - timedelta(seconds=30) if status == RunStatus.APPLYING else None
+    run = lost(procedure.role_a, ago=600, status=status, claimed_until=claim)
+    assert outbox.resend_runs() == [run.pk]
+    assert outbox.resend_runs() == []
+    ProvisioningRun.objects.update(sent_at=timezone.now() - outbox.RESEND_TAKEN_AFTER)
+    assert outbox.resend_runs() == [run.pk]
+
+
+def test_a_run_whose_worker_died_is_sent_at_once_though_it_was_sent_just_before(
+    procedure: factories.Procedure, broker: Broker
+) -> None:
+    now = timezone.now()
+    run = lost(
+        procedure.role_a,
+        ago=60,
+        status=RunStatus.APPLYING,
+        sent_at=now - timedelta(seconds=5),
+        claimed_until=now - timedelta(seconds=1),
+    )
+    assert outbox.resend_runs() == [run.pk]
+
+
+def test_a_message_that_the_broker_did_not_take_is_due_at_the_next_sweep(
+    procedure: factories.Procedure, broker: Broker
+) -> None:
+    run = lost(procedure.role_a, ago=60)
+    broker.error = OperationalError("down")
+    outbox.send(run.pk)
+    run.refresh_from_db()
+    assert run.sent_at is None
+
+
 def test_the_oldest_are_sent_first_and_not_all_at_once(
     procedure: factories.Procedure, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,10 +46,10 @@ def mapping_state() -> str:
 
 def test_a_mapping_that_was_ended_meanwhile_by_a_clock_ahead_of_ours_stays_as_it_is(run: ProvisioningRun) -> None:
     ahead = timezone.now() + timedelta(seconds=5)
-    recording.progress(run, RunStatus.APPLYING, "Create role MyRoleB")
+    recording.progress(run, RunStatus.APPLYING, "Create role MyRoleB", until=timezone.now())
     assert mapping_state() == MappingState.APPLYING
     GroupRole.objects.update(ended_at=ahead, state=MappingState.REMOVING)
-    recording.progress(run, RunStatus.WAITING, "Edit trust relationship of MyRoleB")
+    recording.progress(run, RunStatus.WAITING, "Edit trust relationship of MyRoleB", until=timezone.now())
     assert mapping_state() == MappingState.REMOVING
     assert not desired.in_use(run.role)
 
@@ -105,6 +105,7 @@ def test_a_step_tried_again_before_any_write_takes_what_is_there_now(run: Provis
     create, there = change_for(target_role(), None)
     step.planned(create)
     step.planned(change_for(target_role(), there)[0])
+    step.done()
     assert (stored(step).action, stored(step).before) == ("none", create.after)
 
 
@@ -147,7 +148,7 @@ def test_open_steps_are_closed_with_the_reason_and_closed_ones_left(run: Provisi
 @pytest.mark.parametrize(
     "write",
     [
-        lambda run: recording.progress(run, RunStatus.APPLYING, "Working"),
+        lambda run: recording.progress(run, RunStatus.APPLYING, "Working", until=timezone.now()),
         lambda run: recording.renew_claim(run, timezone.now()),
         lambda run: recording.postpone(run, Conflict("Busy."), until=timezone.now()),
         lambda run: recording.finish(run, RunStatus.FAILED, concerned=recording.concerned_by(run)),
@@ -164,7 +165,7 @@ def test_a_worker_that_lost_the_run_writes_nothing(run: ProvisioningRun, write: 
 
 
 def test_progress_is_seen_at_the_run_and_at_the_mapping(run: ProvisioningRun) -> None:
-    recording.progress(run, RunStatus.WAITING, "w" * 300)
+    recording.progress(run, RunStatus.WAITING, "w" * 300, until=timezone.now())
     row = ProvisioningRun.objects.get()
     assert (row.status, len(row.progress), mapping_state()) == ("waiting", 200, "waiting")
 
@@ -225,10 +226,10 @@ def test_a_failed_removal_is_not_a_removal(run: ProvisioningRun) -> None:
 
 def test_a_mapping_says_what_the_newest_finished_run_said(run: ProvisioningRun) -> None:
     newer = factories.ProvisioningRunFactory(role=run.role, status="in_sync")
-    recording.progress(run, RunStatus.WAITING, "Late")
+    recording.progress(run, RunStatus.WAITING, "Late", until=timezone.now())
     assert mapping_state() == MappingState.QUEUED
     ProvisioningRun.objects.filter(pk=newer.pk).update(status="applying")
-    recording.progress(run, RunStatus.WAITING, "Late")
+    recording.progress(run, RunStatus.WAITING, "Late", until=timezone.now())
     assert mapping_state() == MappingState.WAITING
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
+from roles.aws import sessions
 from roles.errors import PolicyError
 from roles.models import AuditEvent
 from roles.models.choices import MappingState, RunStatus, StepStatus
@@ -129,6 +132,39 @@ def test_a_role_that_is_gone_already_is_as_good_as_taken_out(aws: FakeAws, proce
     aws.roles.pop(("222222222222", "MyRoleB"))
     aws.roles.pop(("111111111111", "MyRoleA"))
     assert reconciled(unmap(mapping)).status == RunStatus.IN_SYNC
+
+
+# --- ways that are kept open ---
+
+
+def keep_way(procedure: factories.Procedure, *, opened: timedelta) -> sessions.AccountSession:
+    """Let this process have a way into account B that was opened then."""
+    way = sessions.kept_session(procedure.account_b.access())
+    way.opened_at = timezone.now() - opened
+    return way
+
+
+def test_what_an_old_way_is_refused_is_tried_once_through_a_new_one(
+    aws: FakeAws, procedure: factories.Procedure
+) -> None:
+    old = keep_way(procedure, opened=timedelta(minutes=30))
+    aws.fail_times["put_bucket_policy"] = [DENIED]
+    assert reconciled(procedure.map()).status == RunStatus.IN_SYNC
+    assert sessions.kept_session(old.access) is not old
+
+
+def test_what_a_new_way_is_refused_too_fails(aws: FakeAws, procedure: factories.Procedure) -> None:
+    keep_way(procedure, opened=timedelta(minutes=30))
+    aws.fail_always["put_bucket_policy"] = DENIED
+    run = reconciled(procedure.map())
+    assert (run.status, run.error_code) == (RunStatus.FAILED, DENIED.code)
+    assert [call.name for call in aws.calls].count("put_bucket_policy") == 2
+
+
+def test_a_way_that_was_just_opened_is_believed(aws: FakeAws, procedure: factories.Procedure) -> None:
+    keep_way(procedure, opened=timedelta(minutes=-1))
+    aws.fail_times["put_bucket_policy"] = [DENIED]
+    assert reconciled(procedure.map()).status == RunStatus.FAILED
 
 
 def test_a_write_only_grant_is_proved_by_asking_for_the_region(aws: FakeAws) -> None:

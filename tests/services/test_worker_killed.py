@@ -129,5 +129,6 @@ def test_a_message_that_was_lost_is_sent_again(start_worker: Worker, monkeypatch
     run = queued(mapping)
     current_app.control.purge()
     monkeypatch.setattr(outbox, "RESEND_AFTER", outbox.RESEND_AFTER * 0)
+    monkeypatch.setattr(outbox, "RESEND_TAKEN_AFTER", outbox.RESEND_TAKEN_AFTER * 0)
     start_worker()
     assert until_done(run).status == RunStatus.IN_SYNC
