@@ -12,7 +12,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from roles.history.queries import HistoryFilter
+from roles.history.reach import ReachFilter
+from roles.models import Bucket, User
 from roles.models.choices import Outcome, RunStatus
+from roles.values.arns import AccessLevel
+from roles.values.spans import Span
 
 _INPUT = {"class": "xp-input"}
 
@@ -102,6 +106,62 @@ class HistoryForm(forms.Form):
             until=_start_of(until + timedelta(days=1)) if until else None,
             **given,
         )
+
+
+class ReachForm(forms.Form):
+    """Who could reach which bucket on which day, a day in the person's zone. Lives in the URL."""
+
+    bucket = forms.CharField(
+        required=False, max_length=63, widget=forms.TextInput({**_INPUT, "list": "buckets", "autocomplete": "off"})
+    )
+    person = forms.CharField(required=False, max_length=150, widget=forms.TextInput(_INPUT))
+    day = forms.DateField(label="On", widget=forms.DateInput({**_INPUT, "type": "date"}))
+    level = forms.ChoiceField(
+        label="To",
+        required=False,
+        choices=[("", "Read or write"), (AccessLevel.READ.value, "Read"), (AccessLevel.WRITE.value, "Write")],
+        widget=forms.Select(_INPUT),
+    )
+
+    def clean_bucket(self) -> Bucket | None:
+        """Find the bucket."""
+        name = self.cleaned_data["bucket"]
+        found = Bucket.objects.select_related("account").filter(name=name).first()
+        if name and found is None:
+            raise forms.ValidationError(f"The portal knows no bucket '{name}'.")
+        return found
+
+    def clean_person(self) -> User | None:
+        """Find the person, ignoring case unless several differ in it alone."""
+        name = self.cleaned_data["person"]
+        rows = list(User.objects.filter(username__iexact=name)[:2])
+        found = rows[0] if len(rows) == 1 else next((one for one in rows if one.username == name), None)
+        if name and found is None:
+            raise forms.ValidationError(f"There is no user '{name}'.")
+        return found
+
+    def clean_day(self) -> Span:
+        """Return the day as a span; today ends now."""
+        day = self.cleaned_data["day"]
+        start, end = _start_of(day), _start_of(day + timedelta(days=1))
+        if start >= timezone.now():
+            raise forms.ValidationError("This day has not begun yet.")
+        return Span(start, min(end, timezone.now()))
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for a bucket or a person."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        if not self.errors and not cleaned["bucket"] and not cleaned["person"]:
+            self.add_error("bucket", "Name a bucket, a person or both.")
+        return cleaned
+
+    def wanted(self) -> ReachFilter | None:
+        """Return what to ask, None while something is missing or wrong."""
+        if not self.is_valid():
+            return None
+        given = self.cleaned_data
+        level = AccessLevel(given["level"]) if given["level"] else None
+        return ReachFilter(given["day"], given["bucket"], given["person"], level)
 
 
 def _start_of(day: Any) -> datetime:

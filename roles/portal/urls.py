@@ -31,6 +31,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{_BUCKET}delete/", browse.browse_delete, name="browse_delete"),
     path("history/", history.history, name="history"),
     path("history/runs/", history.history_runs, name="history_runs"),
+    path("history/access/", history.access, name="history_access"),
     path("history/<int:event_id>/", history.event, name="event"),
     path("runs/<int:run_id>/", runs.run, name="run"),
     path("runs/<int:run_id>/steps/", runs.run_steps, name="run_steps"),

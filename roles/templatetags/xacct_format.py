@@ -18,6 +18,7 @@ _SPANS = ((86400, "day"), (3600, "hour"), (60, "minute"))
 _JUST_NOW_SECONDS = 10
 _LONG_AGO_SECONDS = 30 * 86400
 _EXACT = "Y-m-d H:i:s T"
+_CLOCK = "H:i:s"
 
 
 @register.filter
@@ -42,6 +43,24 @@ def exact_time(moment: datetime | None) -> SafeString | str:
     return format_html(
         '<time datetime="{}">{}</time>', moment.isoformat(), format_date(timezone.localtime(moment), _EXACT)
     )
+
+
+@register.filter
+def clock(moment: datetime) -> SafeString:
+    """Return a `<time>` with the time of day in the person's zone, the exact time on hover."""
+    local = timezone.localtime(moment)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        moment.isoformat(),
+        format_date(local, _EXACT),
+        format_date(local, _CLOCK),
+    )
+
+
+@register.filter
+def local_day(moment: datetime) -> str:
+    """Return the day in the person's zone as in a form: `2026-03-14`."""
+    return timezone.localtime(moment).date().isoformat()
 
 
 @register.filter

@@ -47,6 +47,7 @@ TABLE: dict[str, tuple[str, tuple[int, int, int, int, int]]] = {
     "browse_delete": ("get", (SIGN_IN, 404, 200, 404, 404)),
     "history": ("get", (SIGN_IN, 403, 403, 200, 200)),
     "history_runs": ("get", (SIGN_IN, 403, 403, 200, 200)),
+    "history_access": ("get", (SIGN_IN, 403, 403, 200, 200)),
     "event": ("get", (SIGN_IN, 404, 404, 200, 200)),
     "run": ("get", (SIGN_IN, 404, 404, 200, 200)),
     "run_steps": ("get", (SIGN_IN, 404, 404, 200, 200)),

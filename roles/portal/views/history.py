@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from roles.errors import NotPermitted
 from roles.history import queries
-from roles.models import User
+from roles.history.reach import who_could_reach
+from roles.models import Bucket, User
 from roles.permissions import PERMISSION_OF, Rule, can
-from roles.portal.forms import HistoryForm
+from roles.portal.forms import HistoryForm, ReachForm
 from roles.portal.page import show, signed_in
 
 _CURSORS = ("before", "after")
 MAX_KEY = 2**63 - 1
+OFFERED_BUCKETS = 200  # names to choose from while typing
+SHOWN_PEOPLE = 200  # of one way
 
 
 @require_safe
@@ -39,12 +44,36 @@ def history_runs(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+def access(request: HttpRequest) -> HttpResponse:
+    """Say who could reach a bucket, or what a person could reach, on a day; who allowed it, and which run set it up."""
+    user = signed_in(request)
+    _require_reader(user)
+    is_asked = bool(request.GET)
+    today = {"day": timezone.localdate()}
+    form = ReachForm({**today, **request.GET.dict()}) if is_asked else ReachForm(initial=today)
+    wanted = form.wanted() if is_asked else None
+    shown = {
+        "form": form,
+        "view": "access",
+        "wanted": wanted,
+        "reach": who_could_reach(user, wanted) if wanted else None,
+        "buckets": _offered_buckets(),
+        "shown_people": SHOWN_PEOPLE,
+    }
+    return show(request, "portal/reach.html", shown, title="Who had access")
+
+
+@require_safe
 def event(request: HttpRequest, event_id: int) -> HttpResponse:
     """Show one event in full, and the runs it set going."""
     user = signed_in(request)
     found = queries.event(user, event_id)
     shown = {"event": found, "runs": queries.runs_of_request(user, found.request_id)}
     return show(request, "portal/event.html", shown, title=f"Event {found.pk}: {found.code}")
+
+
+def _offered_buckets() -> QuerySet[Bucket, str]:
+    return Bucket.objects.values_list("name", flat=True)[:OFFERED_BUCKETS]
 
 
 def _require_reader(user: User) -> None:
