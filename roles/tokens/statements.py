@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Model
 
-# A table's name in a statement, its model, and the columns read of it; the rest of a row is loaded when it is looked at.
+# A table's name in a statement, its model, and the columns read of it; others are loaded when somebody looks at them.
 Table = tuple[str, type[Model], tuple[str, ...]]
 Known = dict[tuple[type[Model], int], Any]
 
