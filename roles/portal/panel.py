@@ -1,6 +1,6 @@
-"""The ways to use a token, as HTML. What is the same for everybody in it is rendered once a process.
+"""The panel that shows a token, as HTML. What is the same in all of them is rendered once a process.
 
-It is nearly all of the page: rendered for each request, it took a fifth of what the request cost (`benchmarks/tokens.py`).
+That is nearly all of it: rendered at each request, it took a fifth of what the request cost (`benchmarks/tokens.py`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from django.http import HttpRequest
 from django.middleware.csrf import get_token
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.debug import sensitive_variables
 
@@ -21,6 +22,7 @@ from roles.aws import console as aws_console
 from roles.tokens import container_blocks, formats
 from roles.tokens.broker import Token
 from roles.values.credentials import Credentials
+from roles.values.spans import in_minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +62,26 @@ SHAPES = (
 
 
 @sensitive_variables()
-def ways_to_use(request: HttpRequest, token: Token, slot: str) -> SafeString:
-    """Return the ways to use a token as HTML. `slot` makes the ids of one panel differ from another's on the page."""
-    access = f"{token.mapping.pk}/{token.target_id}"
+def panel_of(request: HttpRequest, token: Token, *, slot: str) -> SafeString:
+    """Return the panel of a token. `slot` makes its ids differ from those of another panel on the page."""
+    access, ids = f"{token.mapping.pk}/{token.target_id}", (token.mapping.pk, token.target_id)
     address = request.build_absolute_uri("/")
-    ids = (token.mapping.pk, token.target_id)
+    frame = _frame(
+        is_attributed=token.attributed,
+        is_taken_by_sdks=container_blocks.is_taken_by_sdks(address),
+        has_console=aws_console.is_available(),
+    )
     return format_html(
-        _frame(is_taken_by_sdks=container_blocks.is_taken_by_sdks(address), has_console=aws_console.is_available()),
+        frame,
         slot=slot,
         csrf=get_token(request),
+        target=token.target,
+        session_name=token.session_name,
+        expires_at=token.credentials.expires_at.isoformat(),
+        expires_in=in_minutes(token.credentials.expires_at - timezone.now()),
+        opened=format_html_join(
+            ", ", '<span class="xp-mono">{}/{}</span>', ((grant.bucket.name, grant.prefix) for grant in token.grants)
+        ),
         portal=address,
         fresh=reverse("credentials_fresh", args=ids),
         console=reverse("aws_console", args=ids),
@@ -79,10 +92,15 @@ def ways_to_use(request: HttpRequest, token: Token, slot: str) -> SafeString:
 
 
 @cache
-def _frame(*, is_taken_by_sdks: bool, has_console: bool) -> str:
+def _frame(*, is_attributed: bool, is_taken_by_sdks: bool, has_console: bool) -> str:
     """Return the HTML with a hole for each value, as `str.format` knows them. `format_html` escapes what goes in."""
-    shown = {"shapes": SHAPES, "is_taken_by_sdks": is_taken_by_sdks, "has_console": has_console}
-    return render_to_string("portal/credentials_ways.html", shown)
+    shown = {
+        "shapes": SHAPES,
+        "is_attributed": is_attributed,
+        "is_taken_by_sdks": is_taken_by_sdks,
+        "has_console": has_console,
+    }
+    return render_to_string("portal/credentials_panel.html", shown)
 
 
 @cache

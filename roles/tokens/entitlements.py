@@ -126,7 +126,7 @@ def _entitlement(rows: list[tuple[Any, ...]]) -> Entitlement:
     mapping: GroupRole = first["mapping"]
     mapping.group, mapping.role = first["grp"], first["source"]
     mapping.role.account = first["source_account"]
-    found = Entitlement(mapping, bool(_More(*rows[0][_TABLES.width:]).names_buckets), [])
+    found = Entitlement(mapping, bool(_More(*rows[0][_TABLES.width :]).names_buckets), [])
     opening = [(one, row) for one, row in zip(read, rows, strict=True) if one["bucket"] is not None]
     for _, group in groupby(opening, key=lambda pair: pair[0]["target"].pk):
         of_target = list(group)
@@ -138,7 +138,7 @@ def _entitlement(rows: list[tuple[Any, ...]]) -> Entitlement:
 
 def _opened(rows: Iterable[tuple[dict[str, Any], tuple[Any, ...]]]) -> Iterator[Opened]:
     for one, row in rows:
-        more = _More(*row[_TABLES.width:])
+        more = _More(*row[_TABLES.width :])
         bucket: Bucket = one["bucket"]
         bucket.account = one["bucket_account"]
         yield Opened(

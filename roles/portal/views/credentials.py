@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
@@ -12,7 +11,7 @@ from django.views.decorators.http import require_POST
 from roles.aws import console as aws_console
 from roles.errors import InputError, TokenUnavailable
 from roles.portal.page import show, signed_in
-from roles.portal.panel import ways_to_use
+from roles.portal.panel import panel_of
 from roles.tokens import broker, scope
 
 
@@ -23,11 +22,10 @@ def credentials(request: HttpRequest, mapping_id: int) -> HttpResponse:
     """Show the credentials of one mapping, and of one of its target roles where it has several."""
     user, target_id = signed_in(request), _target(request)
     token = broker.get_token(actor=user, session=request.session, mapping_id=mapping_id, target_id=target_id)
-    slot = f"{mapping_id}-{target_id or 0}"
-    shown = {"token": token, "slot": slot, "ways": ways_to_use(request, token, slot)}
+    panel = panel_of(request, token, slot=f"{mapping_id}-{target_id or 0}")
     if getattr(request, "htmx", False):
-        return render(request, "portal/credentials_panel.html", shown)
-    return show(request, "portal/credentials.html", shown, title="Credentials")
+        return HttpResponse(panel)
+    return show(request, "portal/credentials.html", {"panel": panel}, title="Credentials")
 
 
 @never_cache
