@@ -38,8 +38,7 @@ def view(model_admin: PortalModelAdmin, request: HttpRequest, step: Provisioning
             actor=request.user,
             step=step,
             exactly=exactly,
-            # Looking loses nothing.
-            agrees=request.method != "POST" or request.POST.get("agrees") == "on",
+            agrees=request.POST.get("agrees") == "on",
             reason=request.POST.get("reason", "").strip(),
             seen=request.POST.get("seen", "").strip(),
         )

@@ -8,7 +8,7 @@ from roles.errors import Conflict
 from roles.history.recorder import record
 from roles.models import ProvisioningRun, ProvisioningStep
 from roles.models.choices import RunPurpose
-from roles.operations._planned import planned, require_seen
+from roles.operations._planned import is_looking, planned, require_seen
 from roles.operations._rows import locked_roles
 from roles.permissions import Rule, require
 from roles.provisioning import kept, outbox
@@ -35,7 +35,7 @@ def put_back_document(
     """
     require(actor, Rule.RESTORE_DOCUMENTS, step.run)
     require_seen(seen)
-    if exactly and not agrees:
+    if exactly and not agrees and not is_looking():
         raise Conflict(
             "Statements of others may be lost by this, or come back.",
             hint="Read in the plan which, and confirm that; or put back only the portal's own.",

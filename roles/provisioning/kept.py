@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from roles.errors import Conflict, StalePlan
+from roles.errors import Conflict, NotFound, StalePlan
 from roles.models import AssumeRoleGrant, AwsAccount, Bucket, BucketGrant, IamRole, ProvisioningRun, ProvisioningStep
 from roles.models.choices import RunPurpose, StepAction
 from roles.policies.document import PolicyDocument, parse
@@ -32,6 +32,18 @@ _WRITES = (StepAction.CREATE, StepAction.UPDATE, StepAction.DELETE)
 _ROLE_STEPS = (Step.SOURCE_ROLE, Step.TARGET_ROLE, Step.TARGET_TRUST)
 # Step 6 is a bucket's policy or, where the resource is a role, what its own policy gives of buckets.
 _POLICY_STEPS = (Step.ASSUME_POLICY, Step.PASS_ROLE_POLICY, Step.BUCKET_POLICY)
+
+
+def step_named(run_id: int, number: int, resource: str) -> ProvisioningStep:
+    """Return the step of a run with this number that is about `resource`, an ARN; of several the last that wrote.
+
+    Raises `NotFound`.
+    """
+    about = ProvisioningStep.objects.filter(run=run_id, step=number, resource=resource).order_by("-pk")
+    found = about.filter(action__in=_WRITES).first() or about.first()
+    if found is None:
+        raise NotFound(f"Run {run_id} has no step {number} about {resource}.", hint="Look at the steps of the run.")
+    return found
 
 
 def check_put_back(step: ProvisioningStep) -> None:
