@@ -11,6 +11,7 @@ from roles.admin import queries
 from roles.admin.base import PortalModelAdmin
 from roles.models import ProvisioningRun, ProvisioningStep
 from roles.operations.put_back_document import put_back_document
+from roles.provisioning import kept
 
 AGREES = "I have read which statements of others are lost or come back, and mean that."
 _OWN = [
@@ -19,6 +20,9 @@ _OWN = [
 _EXACTLY = [
     "The whole document goes back to what it was, with the statements of others: what they added since is lost, and "
     "what they took away comes back. The plan names both.",
+]
+_MANAGED = [
+    "The role's managed policies of the portal's go back to what they were, all of them: nobody else's are in them."
 ]
 _ALWAYS = [
     "What people can do in AWS changes as the plan says, whatever the portal shows them as theirs.",
@@ -30,7 +34,8 @@ _ALWAYS = [
 
 def view(model_admin: PortalModelAdmin, request: HttpRequest, step: ProvisioningStep) -> HttpResponse:
     """Ask once, with the plan; on POST queue the run that puts the document back, and go to it."""
-    exactly = request.GET.get("exactly") == "1"
+    is_shared = kept.is_shared(step)
+    exactly = is_shared and request.GET.get("exactly") == "1"
     here = reverse("admin:roles_provisioningrun_put_back", args=[step.pk])
 
     def put_back() -> ProvisioningRun:
@@ -56,8 +61,10 @@ def view(model_admin: PortalModelAdmin, request: HttpRequest, step: Provisioning
         choices=[
             {"text": "Only the portal's statements", "url": here, "is_chosen": not exactly},
             {"text": "Exactly as it was", "url": f"{here}?exactly=1", "is_chosen": exactly},
-        ],
-        effects=[*(_EXACTLY if exactly else _OWN), *_ALWAYS],
+        ]
+        if is_shared
+        else [],
+        effects=[*(_EXACTLY if exactly else _OWN if is_shared else _MANAGED), *_ALWAYS],
         agree=AGREES if exactly else "",
         agree_name="agrees",
         needs_plan=True,

@@ -45,14 +45,13 @@ def put_back_document(
         (role,) = locked_roles(step.run.role)
         order = outbox.Order(RunPurpose.PUT_BACK, puts_back=step, exactly=exactly, seen=seen)
         run = outbox.queue_run(actor=actor, role=role, trigger=TRIGGER, order=order)
-        before = kept.document_before(step)
         record(
             TRIGGER,
             actor=actor,
             subject=run,
             account_id=step.account_id,
             resource=step.resource,
-            after=before.as_dict() if before else None,
+            after=kept.before(step),
             reason=reason,
             of_run=step.run_id,
             of_step=step.pk,

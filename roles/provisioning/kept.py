@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
+from typing import Any
+
+from django.db.models import QuerySet
 
 from roles.errors import Conflict, NotFound, StalePlan
 from roles.models import AssumeRoleGrant, AwsAccount, Bucket, BucketGrant, IamRole, ProvisioningRun, ProvisioningStep
 from roles.models.choices import RunPurpose, StepAction
 from roles.policies.document import PolicyDocument, parse
+from roles.policies.equivalence import same_document
 from roles.policies.ownership import SID_PREFIX
-from roles.provisioning import desired
+from roles.provisioning import desired, own_policies
+from roles.provisioning.as_before import UNDONE
 from roles.provisioning.desired import Item, Principals
 from roles.provisioning.facts import Facts
+from roles.provisioning.managed import attached_in, is_between
 from roles.provisioning.plan import is_role, slot_of
 from roles.provisioning.resources import (
     Change,
     Desired,
     DesiredAsBefore,
     DesiredDocument,
+    DesiredPolicies,
     DesiredRole,
     Place,
     Plan,
@@ -26,7 +34,7 @@ from roles.provisioning.resources import (
     is_cut_off,
 )
 from roles.values.accounts import AccessMode, AccountAccess
-from roles.values.arns import role_arn
+from roles.values.arns import MANAGED_POLICY_PREFIX, role_arn
 
 _WRITES = (StepAction.CREATE, StepAction.UPDATE, StepAction.DELETE)
 _ROLE_STEPS = (Step.SOURCE_ROLE, Step.TARGET_ROLE, Step.TARGET_TRUST)
@@ -58,13 +66,22 @@ def is_offered(step: ProvisioningStep, run: ProvisioningRun) -> bool:
     return not (run.purpose == RunPurpose.DELETE_ROLE or is_new_role or _why_never(step))
 
 
-def document_before(step: ProvisioningStep) -> PolicyDocument | None:
-    """Return the document in the step's place as AWS had it before the step's run first wrote it; None: nothing."""
+def is_shared(step: ProvisioningStep) -> bool:
+    """Return whether others may have statements in the document too: in managed policies of ours they have none."""
+    return _place_of(step) is not Place.MANAGED_POLICIES
+
+
+def before(step: ProvisioningStep) -> dict[str, Any] | None:
+    """Return the document in the step's place as AWS had it before the step's run first wrote it; None: nothing.
+
+    Of managed policies all of the role's, by name.
+    """
     steps = _ROLE_STEPS if _place_of(step) is Place.ROLE else _POLICY_STEPS
     numbers = [int(one.value) for one in steps]
     about = ProvisioningStep.objects.filter(run=step.run_id, resource=step.resource, step__in=numbers)
     first = about.filter(action__in=_WRITES).order_by("pk").first() or step
-    return None if first.before is None else parse(first.before)
+    found: dict[str, Any] | None = first.before
+    return found
 
 
 def items_for(run: ProvisioningRun, principals: Principals) -> tuple[Item, ...]:
@@ -80,12 +97,28 @@ def items_for(run: ProvisioningRun, principals: Principals) -> tuple[Item, ...]:
 
 
 def _as_seen(run: ProvisioningRun, change: Change) -> None:
-    """Raise `StalePlan` when what would be written is not on top of what AWS had when it was confirmed."""
-    if change.writes and Plan((change,), "").seen != run.plan_seen:
+    """Raise `StalePlan` when what would be written is not on top of what AWS had when it was confirmed.
+
+    Managed policies take several calls. What an earlier try of this run left half done is as good as what was seen.
+    """
+    if change.writes and not (_is_seen(run, change) or _is_half_done(run, change)):
         raise StalePlan(
             "AWS has something else there than when this was confirmed, so nothing was written.",
             hint="Look at the new plan, and confirm that.",
         )
+
+
+def _is_seen(run: ProvisioningRun, change: Change) -> bool:
+    return Plan((change,), "").seen == run.plan_seen
+
+
+def _is_half_done(run: ProvisioningRun, change: Change) -> bool:
+    if slot_of(change.desired)[0] is not Place.MANAGED_POLICIES:
+        return False
+    first = run.steps.filter(resource=change.resource, action__in=_WRITES).order_by("pk").first()
+    if first is None or not _is_seen(run, replace(change, before=first.before)):
+        return False
+    return is_between(first.before, change.before, change.after)
 
 
 def _why_not(step: ProvisioningStep) -> str:
@@ -98,15 +131,17 @@ def _why_never(step: ProvisioningStep) -> str:
     if is_cut_off(step.resource):
         return "Cutting off begins, and is lifted, on pages of its own."
     if _place_of(step) is Place.NONE:
-        return "Only trust policies, roles' own inline policies and bucket policies can be."
+        return "Only trust policies, roles' own policies and bucket policies can be."
     return ""
 
 
 def _why_not_now(step: ProvisioningStep) -> str:
     if step.run.purpose == RunPurpose.DELETE_ROLE:
         return "The role was to be deleted. Once it is mapped again, a run makes it anew."
-    if _place_of(step) is Place.ROLE and document_before(step) is None:
+    if _place_of(step) is Place.ROLE and before(step) is None:
         return "There was no role before: the run made it."
+    if not is_shared(step) and not _holders(step).exists():
+        return "The portal has no role of that name any more."
     account = AwsAccount.objects.filter(account_id=step.account_id).first()
     if account is None or account.access().mode is AccessMode.HANDOFF:
         return f"The portal may not write to account {step.account_id}: its owner has to do it."
@@ -115,8 +150,10 @@ def _why_not_now(step: ProvisioningStep) -> str:
 
 def _place_of(step: ProvisioningStep) -> Place:
     number = Step(str(step.step))
-    if ":instance-profile/" in step.resource or ":policy/" in step.resource or number is Step.VERIFY:
+    if ":instance-profile/" in step.resource or number is Step.VERIFY:
         return Place.NONE
+    if ":policy/" in step.resource:
+        return Place.MANAGED_POLICIES
     if number in _ROLE_STEPS:
         return Place.ROLE
     return Place.INLINE_POLICY if is_role(step.resource) else Place.BUCKET_POLICY
@@ -128,7 +165,9 @@ def _access(step: ProvisioningStep) -> AccountAccess:
 
 def _wish(step: ProvisioningStep, run: ProvisioningRun, principals: Principals) -> Desired:
     check_put_back(step)
-    place = _place_of(step)
+    place, kept = _place_of(step), before(step)
+    if place is Place.MANAGED_POLICIES:
+        return _policies(step, attached_in(kept))
     bucket = None if is_role(step.resource) else _bucket(step)
     wished = tuple(_wished(step, place, run, bucket, principals))
     nothing = DesiredDocument(Step(str(step.step)), _access(step), step.resource, SID_PREFIX, ())
@@ -137,11 +176,33 @@ def _wish(step: ProvisioningStep, run: ProvisioningRun, principals: Principals) 
         _access(step),
         step.resource,
         place,
-        document_before(step),
+        None if kept is None else parse(kept),
         run.exactly,
         wished or (nothing,),
         region=bucket.region if bucket else "",
     )
+
+
+def _policies(step: ProvisioningStep, documents: tuple[PolicyDocument, ...]) -> DesiredPolicies:
+    """Return the wish that a role's managed policies are these: they are the portal's as a whole."""
+    role = _holders(step).get()
+    now = own_policies.managed_policies(role.pk, Facts((role.pk,)))
+    notes = [] if _same(now.documents, documents) else [UNDONE]
+    inline = ProvisioningStep.objects.filter(run=step.run_id, resource=str(role.arn), action__in=_WRITES)
+    if inline.filter(step__in=[int(one.value) for one in _POLICY_STEPS]).exists():
+        notes.append(f"Run {step.run_id} changed the inline policy of {role.name} too. That is put back on its own.")
+    heading = f"Put back the managed policies of {role.name}"
+    return replace(now, documents=documents, heading=heading, is_order=True, notes=tuple(notes))
+
+
+def _same(these: tuple[PolicyDocument, ...], those: tuple[PolicyDocument, ...]) -> bool:
+    return len(these) == len(those) and all(map(same_document, these, those))
+
+
+def _holders(step: ProvisioningStep) -> QuerySet[IamRole]:
+    """Return the role that the step's managed policies are for."""
+    name = step.resource.rpartition("/")[2].removeprefix(MANAGED_POLICY_PREFIX)
+    return IamRole.objects.filter(account__account_id=step.account_id, name=name).select_related("account")
 
 
 def _bucket(step: ProvisioningStep) -> Bucket:

@@ -15,7 +15,7 @@ from roles.policies.sids import ROLE_PORTAL
 from roles.provisioning.absence import no_profile_change, no_role_change
 from roles.provisioning.as_before import UNDONE, as_before_change
 from roles.provisioning.fitting import too_large
-from roles.provisioning.managed import is_ours, policies_change, policies_document
+from roles.provisioning.managed import NO_ROLE_HINT, is_ours, policies_change, policies_document
 from roles.provisioning.resources import (
     CUT_OFF_POLICY_NAME,
     INLINE_POLICY_NAME,
@@ -157,7 +157,7 @@ def _put_back(wish: DesiredAsBefore, current: Observed) -> tuple[Change, Observe
     """Return what puts a document back, with a warning if the database wishes otherwise."""
     role = current if isinstance(current, ObservedRole) else None
     if wish.place is Place.ROLE and role is None:
-        blocked, hint = f"There is no role {wish.resource}.", "Map it again: a run then makes it anew."
+        blocked, hint = f"There is no role {wish.resource}.", NO_ROLE_HINT
         title = title_for(Step.TARGET_TRUST, wish.resource)
         return Change(wish, Action.NONE, wish.resource, title, None, None, blocked=blocked, hint=hint), None
     document = role.trust if role else current if isinstance(current, PolicyDocument) else None

@@ -67,7 +67,7 @@ def test_statements_of_others_are_put_back_only_by_who_agrees(procedure: Procedu
         ({"step": 7, "action": "verify"}, "changed nothing"),
         ({"step": 5, "resource": "arn:aws:iam::222222222222:role/MyRoleB#xacct-cut-off"}, "pages of its own"),
         ({"step": 1, "resource": "arn:aws:iam::111111111111:instance-profile/MyRoleA"}, "Only trust policies"),
-        ({"step": 2, "resource": "arn:aws:iam::111111111111:policy/xacct-portal/xacct-MyRoleA"}, "Only trust policies"),
+        ({"step": 2, "resource": "arn:aws:iam::111111111111:policy/xacct-portal/xacct-Gone"}, "no role of that name"),
         ({"step": 4, "resource": "arn:aws:iam::222222222222:role/MyRoleB", "before": None}, "There was no role"),
         ({"account_id": "999999999999"}, "may not write to account 999999999999"),
     ],

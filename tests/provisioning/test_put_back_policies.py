@@ -1,0 +1,142 @@
+"""Putting the managed policies of a role back: all of them, in several calls, on top of what was seen."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from roles.errors import AwsNotFound
+from roles.models import AssumeRoleGrant, GroupRole, ProvisioningStep
+from roles.models.choices import RunStatus
+from roles.provisioning import kept
+from roles.provisioning.as_before import UNDONE
+from tests import factories
+from tests.fakes.aws import FakeAws, Killed
+from tests.fakes.managed import Policy
+from tests.provisioning.conftest import ROLE_A, again, reconciled
+from tests.provisioning.drifting import in_sync
+from tests.provisioning.test_own_policies import FIRST, SECOND, more_targets, small
+from tests.provisioning.test_put_back import done, ordered, plan_of, scans
+
+__all__ = ["scans", "small"]
+pytestmark = pytest.mark.django_db
+
+
+def die() -> None:
+    raise Killed
+
+
+@pytest.fixture
+def fewer(aws: FakeAws, procedure: factories.Procedure, small: None) -> ProvisioningStep:
+    """The step that took a target out of the source role's managed policies, and the second policy with it."""
+    more_targets(procedure)
+    mapping = in_sync(procedure)
+    AssumeRoleGrant.objects.filter(target__name__in=["MyRoleB0", "MyRoleB1"]).update(ended_at=timezone.now())
+    run = reconciled(mapping)
+    aws.calls.clear()
+    return run.steps.get(resource=FIRST.removesuffix("-1"))
+
+
+def managed(aws: FakeAws) -> dict[str, Any]:
+    """Return the managed policies by name, with what is attached."""
+    documents = {arn.rpartition("/")[2]: one.document for arn, one in aws.managed.items()}
+    return {"documents": json.loads(json.dumps(documents)), "attached": list(aws.role(ROLE_A).attached)}
+
+
+def test_managed_policies_go_back_as_a_whole(aws: FakeAws, fewer: ProvisioningStep) -> None:
+    assert managed(aws)["attached"] == [FIRST]
+    plan = plan_of(fewer)
+    assert (plan.changes[0].title, plan.changes[0].before, plan.changes[0].after) == (
+        "Put back the managed policies of MyRoleA",
+        fewer.after,
+        fewer.before,
+    )
+    assert UNDONE in plan.changes[0].warnings
+    run = done(ordered(fewer))
+    assert (run.status, run.error, run.steps.get().before) == (RunStatus.IN_SYNC, "", fewer.after)
+    assert managed(aws) == {"documents": fewer.before, "attached": [FIRST, SECOND]}
+
+
+def test_where_there_were_none_they_go(aws: FakeAws, procedure: factories.Procedure, small: None) -> None:
+    more_targets(procedure)
+    step = in_sync(procedure).runs.get().steps.get(resource=FIRST.removesuffix("-1"))
+    assert done(ordered(step)).status == RunStatus.IN_SYNC
+    assert managed(aws) == {"documents": {}, "attached": []}
+    assert "changed the inline policy of MyRoleA too" in " ".join(plan_of(step).changes[0].warnings)
+
+
+@pytest.mark.parametrize("change", ["another", "detached", "taken"])
+def test_a_change_of_managed_policies_since_the_plan_is_not_overwritten(
+    change: str, aws: FakeAws, fewer: ProvisioningStep
+) -> None:
+    run = ordered(fewer)
+    if change == "another":
+        aws.managed[FIRST].document["Statement"][0]["Resource"] = [ROLE_A]
+    elif change == "detached":
+        aws.role(ROLE_A).attached.remove(FIRST)
+    else:
+        aws.managed[FIRST].tags.clear()
+    before, told = managed(aws), "conflict.blocked" if change == "taken" else "conflict.stale_plan"
+    run = done(run)
+    assert (run.status, run.error_code, aws.writes, managed(aws)) == (RunStatus.FAILED, told, [], before)
+
+
+def test_managed_policies_of_a_role_that_is_gone_are_not_made(aws: FakeAws, fewer: ProvisioningStep) -> None:
+    del aws.roles["111111111111", "MyRoleA"]
+    (change,) = plan_of(fewer).changes
+    assert "There is no role" in change.blocked
+    assert done(ordered(fewer)).error_code == "conflict.blocked"
+    assert aws.writes == []
+
+
+@pytest.mark.parametrize("moment", ["die_after", "die_before"])
+def test_a_worker_that_dies_at_any_call_is_followed_by_one_that_puts_managed_policies_back(
+    moment: str, aws: FakeAws, fewer: ProvisioningStep
+) -> None:
+    now, numbers = aws.managed[FIRST].document, 0
+    for number in range(1, 40):
+        aws.managed = {FIRST: Policy(json.loads(json.dumps(now)), {"xacct-portal": "managed"})}
+        aws.role(ROLE_A).attached = [FIRST]
+        run = ordered(fewer)
+        aws.calls.clear()
+        setattr(aws, moment, number)
+        try:
+            done(run)
+            break
+        except Killed:
+            numbers = number
+        setattr(aws, moment, None)
+        run = again(run)
+        assert (number, run.status, run.error) == (number, RunStatus.IN_SYNC, "")
+        assert managed(aws) == {"documents": fewer.before, "attached": [FIRST, SECOND]}
+        assert kept.before(run.steps.latest("pk")) in (fewer.after, fewer.before)
+    assert numbers >= 6
+
+
+def test_what_somebody_did_while_no_worker_went_on_is_not_overwritten(aws: FakeAws, fewer: ProvisioningStep) -> None:
+    run = ordered(fewer)
+    aws.calls.clear()
+    aws.once("attach_role_policy", die)
+    with pytest.raises(Killed):
+        done(run)
+    aws.managed[SECOND].document["Statement"][0]["Resource"] = [ROLE_A]
+    aws.calls.clear()
+    run = again(run)
+    assert (run.status, run.error_code, aws.writes) == (RunStatus.FAILED, "conflict.stale_plan", [])
+
+
+def test_what_was_taken_in_part_before_aws_said_no_is_gone_on_with(aws: FakeAws, fewer: ProvisioningStep) -> None:
+    aws.fail_times["attach_role_policy"] = [AwsNotFound("Not yet.", aws_code="NoSuchEntity")]
+    run = done(ordered(fewer))
+    assert (run.status, run.error, run.steps.get().before) == (RunStatus.IN_SYNC, "", fewer.after)
+    assert managed(aws)["attached"] == [FIRST, SECOND]
+
+
+def test_the_next_run_takes_managed_policies_back_to_the_wish(aws: FakeAws, fewer: ProvisioningStep) -> None:
+    now = managed(aws)
+    done(ordered(fewer))
+    assert reconciled(GroupRole.objects.get()).status == RunStatus.IN_SYNC
+    assert managed(aws) == now
