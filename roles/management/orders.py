@@ -87,7 +87,9 @@ class OrderCommand(BaseCommand):
         run = confirmed(actor=self.actor, change=lambda: self.order(**options), expected_plan=options["expected_plan"])
         result = Result()
         done = reconciled(run.pk)
-        result.add_run(done, f"{done.error} {done.hint}".strip())
+        owner = f"The account's owner has to apply documents: they are at run {done.pk}. Verify it there afterwards."
+        waits = done.status == RunStatus.NEEDS_OWNER and not done.error
+        result.add_run(done, owner if waits else f"{done.error} {done.hint}".strip())
         if options["json"]:
             self.stdout.write(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
         else:

@@ -40,7 +40,7 @@ def put_back_document(
             "Statements of others may be lost by this, or come back.",
             hint="Read in the plan which, and confirm that; or put back only the portal's own.",
         )
-    kept.check_put_back(step)
+    kept.check_put_back(step, exactly=exactly)
     with planned(expected_plan):
         (role,) = locked_roles(step.run.role)
         order = outbox.Order(RunPurpose.PUT_BACK, puts_back=step, exactly=exactly, seen=seen)

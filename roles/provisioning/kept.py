@@ -15,7 +15,7 @@ from roles.models.choices import RunPurpose, StepAction
 from roles.policies.document import PolicyDocument, parse
 from roles.policies.equivalence import same_document
 from roles.policies.ownership import SID_PREFIX
-from roles.provisioning import desired, own_policies
+from roles.provisioning import desired, handed_back, own_policies
 from roles.provisioning.as_before import UNDONE
 from roles.provisioning.desired import Item, Principals
 from roles.provisioning.facts import Facts
@@ -39,6 +39,11 @@ from roles.values.arns import MANAGED_POLICY_PREFIX, role_arn
 _WRITES = (StepAction.CREATE, StepAction.UPDATE, StepAction.DELETE)
 _ROLE_STEPS = (Step.SOURCE_ROLE, Step.TARGET_ROLE, Step.TARGET_TRUST)
 # Step 6 is a bucket's policy or, where the resource is a role, what its own policy gives of buckets.
+_PART_STEPS = {
+    Place.ROLE: (Step.SOURCE_ROLE, Step.TARGET_TRUST),
+    Place.INLINE_POLICY: (Step.ASSUME_POLICY, Step.PASS_ROLE_POLICY, Step.BUCKET_POLICY),
+    Place.BUCKET_POLICY: (Step.BUCKET_POLICY,),
+}
 _POLICY_STEPS = (Step.ASSUME_POLICY, Step.PASS_ROLE_POLICY, Step.BUCKET_POLICY)
 
 
@@ -54,9 +59,9 @@ def step_named(run_id: int, number: int, resource: str) -> ProvisioningStep:
     return found
 
 
-def check_put_back(step: ProvisioningStep) -> None:
+def check_put_back(step: ProvisioningStep, *, exactly: bool = False) -> None:
     """Raise `Conflict` unless the document that the step's run replaced can be put back, and say why not."""
-    if why := _why_not(step):
+    if why := _why_never(step) or _why_not_now(step) or (_why_not_exactly(step) if exactly else ""):
         raise Conflict(f"This cannot be put back. {why}", hint="The history keeps the document, to be looked at.")
 
 
@@ -69,6 +74,12 @@ def is_offered(step: ProvisioningStep, run: ProvisioningRun) -> bool:
 def is_shared(step: ProvisioningStep) -> bool:
     """Return whether others may have statements in the document too: in managed policies of ours they have none."""
     return _place_of(step) is not Place.MANAGED_POLICIES
+
+
+def is_by_owner(step: ProvisioningStep) -> bool:
+    """Return whether the document is in an account that the portal may not write to now: its owner puts it back."""
+    account = AwsAccount.objects.filter(account_id=step.account_id).first()
+    return account is not None and account.access().mode is AccessMode.HANDOFF
 
 
 def before(step: ProvisioningStep) -> dict[str, Any] | None:
@@ -85,10 +96,12 @@ def before(step: ProvisioningStep) -> dict[str, Any] | None:
 
 
 def items_for(run: ProvisioningRun, principals: Principals) -> tuple[Item, ...]:
-    """Return the one resource of a run that puts a document back."""
+    """Return the one resource of a run that puts a document back; of one that its owner puts back, each step's part."""
     step = run.puts_back
     if step is None:
         return ()
+    if is_by_owner(step):
+        return tuple(_owners_item(part, step, run, principals) for part in _parts(step))
 
     def wish(_facts: Facts) -> Desired:
         return _wish(step, run, principals)  # reads those of each source role that it looks at
@@ -121,12 +134,26 @@ def _is_half_done(run: ProvisioningRun, change: Change) -> bool:
     return is_between(first.before, change.before, change.after)
 
 
-def _why_not(step: ProvisioningStep) -> str:
-    return _why_never(step) or _why_not_now(step)
+def _owners_item(part: handed_back.Part, step: ProvisioningStep, run: ProvisioningRun, principals: Principals) -> Item:
+    def wish(_facts: Facts) -> Desired:
+        check_put_back(step)
+        place, bucket = _place_of(step), _bucket(step)
+        kept = PolicyDocument(part.before) if part.before else None
+        wished = tuple(one for one in _wished(step, place, run, bucket, principals) if one.step is part.step)
+        region = bucket.region if bucket else ""
+        return DesiredAsBefore(
+            part.step, _access(step), step.resource, place, kept, False, wished, region=region, owned=part.owned
+        )
+
+    return Item(part.step, step.resource, _access(step), wish, Facts)
+
+
+def _parts(step: ProvisioningStep) -> tuple[handed_back.Part, ...]:
+    return handed_back.parts_of(step, _PART_STEPS[_place_of(step)])
 
 
 def _why_never(step: ProvisioningStep) -> str:
-    if step.action not in _WRITES:
+    if step.action not in _WRITES and not handed_back.was_handed_out(step):
         return "The step changed nothing."
     if is_cut_off(step.resource):
         return "Cutting off begins, and is lifted, on pages of its own."
@@ -138,13 +165,35 @@ def _why_never(step: ProvisioningStep) -> str:
 def _why_not_now(step: ProvisioningStep) -> str:
     if step.run.purpose == RunPurpose.DELETE_ROLE:
         return "The role was to be deleted. Once it is mapped again, a run makes it anew."
+    if not AwsAccount.objects.filter(account_id=step.account_id).exists():
+        return f"The portal does not know account {step.account_id} any more."
+    return _why_not_by_owner(step) if is_by_owner(step) else _why_not_here(step)
+
+
+def _why_not_here(step: ProvisioningStep) -> str:
+    if handed_back.was_handed_out(step):
+        return f"Account {step.account_id} was its owner's to change then: the portal does not know what was there."
     if _place_of(step) is Place.ROLE and before(step) is None:
         return "There was no role before: the run made it."
     if not is_shared(step) and not _holders(step).exists():
         return "The portal has no role of that name any more."
-    account = AwsAccount.objects.filter(account_id=step.account_id).first()
-    if account is None or account.access().mode is AccessMode.HANDOFF:
-        return f"The portal may not write to account {step.account_id}: its owner has to do it."
+    return ""
+
+
+def _why_not_by_owner(step: ProvisioningStep) -> str:
+    if not is_shared(step):
+        return (
+            f"Account {step.account_id} is its owner's to change, and no form of the documents makes managed policies. "
+            "The step shows them: have the owner make, or delete, them by hand."
+        )
+    if not any(part.is_changed for part in _parts(step)):
+        return "As far as the portal knows, the run asked the owner for nothing else than was there."
+    return ""
+
+
+def _why_not_exactly(step: ProvisioningStep) -> str:
+    if is_by_owner(step):
+        return "Statements of others in an account that the portal may not write to are its owner's business."
     return ""
 
 
@@ -168,7 +217,7 @@ def _wish(step: ProvisioningStep, run: ProvisioningRun, principals: Principals) 
     place, kept = _place_of(step), before(step)
     if place is Place.MANAGED_POLICIES:
         return _policies(step, attached_in(kept))
-    bucket = None if is_role(step.resource) else _bucket(step)
+    bucket = _bucket(step)
     wished = tuple(_wished(step, place, run, bucket, principals))
     nothing = DesiredDocument(Step(str(step.step)), _access(step), step.resource, SID_PREFIX, ())
     return DesiredAsBefore(
@@ -205,7 +254,10 @@ def _holders(step: ProvisioningStep) -> QuerySet[IamRole]:
     return IamRole.objects.filter(account__account_id=step.account_id, name=name).select_related("account")
 
 
-def _bucket(step: ProvisioningStep) -> Bucket:
+def _bucket(step: ProvisioningStep) -> Bucket | None:
+    """Return the bucket of a bucket policy's step."""
+    if is_role(step.resource):
+        return None
     return Bucket.objects.select_related("account").get(name=step.resource.rpartition(":")[2])
 
 

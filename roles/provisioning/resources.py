@@ -11,6 +11,7 @@ from typing import Any
 
 from roles.policies.document import PolicyDocument, Statement, parse
 from roles.policies.equivalence import meaning
+from roles.policies.sids import SID_PREFIX
 from roles.values.accounts import AccountAccess
 from roles.values.arns import BucketArn, RoleArn
 
@@ -234,8 +235,8 @@ class DesiredNoRole:
 class DesiredAsBefore:
     """An order to put a document back: `kept` is what AWS had (None: nothing), `place` the kind of document.
 
-    Of it our statements, with those of others as they are now; `exactly`: all of it. `wished` is what the database
-    wishes for the same document.
+    Of it our statements, whose Sid begins with `owned`, with those of others as they are now; `exactly`: all of it.
+    `wished` is what the database wishes for the same document.
     """
 
     step: Step
@@ -246,6 +247,13 @@ class DesiredAsBefore:
     exactly: bool
     wished: tuple[DesiredRole | DesiredDocument, ...] = ()
     region: str = ""
+    owned: str = SID_PREFIX
+
+    @property
+    def heading(self) -> str:
+        """What the step is about."""
+        what = {Place.ROLE: "trust policy", Place.BUCKET_POLICY: "bucket policy"}.get(self.place, "policy")
+        return f"Put back the {what} of {self.resource.rpartition(':')[2].rpartition('/')[2]}"
 
 
 Desired = (
