@@ -128,15 +128,13 @@ def test_the_script_of_an_order_puts_back_what_was_there_and_keeps_what_others_h
 
     order = ordered(lowered.steps.get(step=6), alice)
     assert reconcile(order) == RunStatus.NEEDS_OWNER
-    assert (
-        verify(client, lowered) == RunStatus.NEEDS_OWNER
-    )  # which is a run for the wish, and says nothing of the order
     done = owner.run(download(client, "run_document", order.pk, BUCKET_ACCOUNT, "cli"))
     assert (done.returncode, done.stderr) == (0, "")
     found = owner.bucket_policy
     assert len(found) == len(before)
     for one in before:
         assert any(same_statement(Statement(one), Statement(other)) for other in found)
+    assert verify(client, order) == RunStatus.IN_SYNC
 
 
 # --- testing a way in ---
