@@ -51,7 +51,7 @@ def put_back_document(
             subject=run,
             account_id=step.account_id,
             resource=step.resource,
-            after=kept.before(step),
+            after=kept.what_goes_back(step),
             reason=reason,
             of_run=step.run_id,
             of_step=step.pk,

@@ -67,7 +67,8 @@ def check_put_back(step: ProvisioningStep, *, exactly: bool = False) -> None:
 
 def is_offered(step: ProvisioningStep, run: ProvisioningRun) -> bool:
     """Return whether to offer it for a step of `run`, as far as the rows themselves show: asks the database nothing."""
-    is_new_role = _place_of(step) is Place.ROLE and step.before is None
+    is_asked = handed_back.was_handed_out(step) and Step(str(step.step)) in _PART_STEPS[Place.ROLE]
+    is_new_role = _place_of(step) is Place.ROLE and step.before is None and not is_asked
     return not (run.purpose == RunPurpose.DELETE_ROLE or is_new_role or _why_never(step))
 
 
@@ -80,6 +81,14 @@ def is_by_owner(step: ProvisioningStep) -> bool:
     """Return whether the document is in an account that the portal may not write to now: its owner puts it back."""
     account = AwsAccount.objects.filter(account_id=step.account_id).first()
     return account is not None and account.access().mode is AccessMode.HANDOFF
+
+
+def what_goes_back(step: ProvisioningStep) -> dict[str, Any] | None:
+    """Return the document as it was before the step's run, as far as it goes back; None: nothing."""
+    if not is_by_owner(step):
+        return before(step)
+    statements = [one for part in _parts(step) for one in part.before]
+    return PolicyDocument(tuple(statements)).as_dict() if statements else None
 
 
 def before(step: ProvisioningStep) -> dict[str, Any] | None:
@@ -100,7 +109,7 @@ def items_for(run: ProvisioningRun, principals: Principals) -> tuple[Item, ...]:
     step = run.puts_back
     if step is None:
         return ()
-    if is_by_owner(step):
+    if is_by_owner(step) and is_shared(step):
         return tuple(_owners_item(part, step, run, principals) for part in _parts(step))
 
     def wish(_facts: Facts) -> Desired:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from roles.errors import Conflict
-from roles.models import AwsAccount, BucketGrant, GroupRole, ProvisioningRun, ProvisioningStep, User
+from roles.models import AuditEvent, AwsAccount, BucketGrant, GroupRole, ProvisioningRun, ProvisioningStep, User
 from roles.models.choices import RunStatus, StepStatus
 from roles.operations.retry_run import retry_run
-from roles.provisioning import for_owners, preview
+from roles.provisioning import for_owners, kept, preview
 from roles.provisioning.as_before import UNDONE_BY_OWNER
 from roles.provisioning.handoff import HandoffDocuments
 from roles.provisioning.owners import RETRIED
@@ -101,6 +101,7 @@ def test_the_owner_is_asked_for_what_was_last_known_to_be_there(aws: FakeAws, ma
     assert "s3:DeleteObject" in actions(change.after) - actions(step.after)
     assert UNDONE_BY_OWNER in change.warnings
     run = done(ordered(step))
+    assert AuditEvent.objects.get(code="document.put_back_queued").after == change.after
     asked = run.steps.get()
     assert (run.status, asked.status, asked.hint) == (RunStatus.NEEDS_OWNER, StepStatus.NEEDS_OWNER, OWNER_TELLS)
     assert [call.name for call in aws.calls] == []
@@ -143,6 +144,8 @@ def test_a_removal_is_undone(aws: FakeAws, mapping: GroupRole) -> None:
     assert (step.action, step.after) == ("none", None)
     assert "s3:DeleteObject" in actions(plan_of(step).changes[0].after)
     trust = step.run.steps.get(resource=ROLE_B, step=5)
+    assert kept.is_offered(step, step.run) and kept.is_offered(trust, step.run)
+    assert not kept.is_offered(step.run.steps.get(resource=ROLE_B, step=4), step.run)
     (change,) = plan_of(trust).changes
     assert change.after is not None and sids(change.after) == ["XacctTrust", "XacctTrustAttribution"]
 

@@ -140,3 +140,14 @@ def test_the_next_run_takes_managed_policies_back_to_the_wish(aws: FakeAws, fewe
     done(ordered(fewer))
     assert reconciled(GroupRole.objects.get()).status == RunStatus.IN_SYNC
     assert managed(aws) == now
+
+
+def test_an_account_that_is_handed_over_after_the_order_says_so(
+    aws: FakeAws, fewer: ProvisioningStep, procedure: factories.Procedure
+) -> None:
+    run = ordered(fewer)
+    procedure.account_a.access_mode = "handoff"
+    procedure.account_a.save()
+    run = done(run)
+    assert (run.status, run.error_code, aws.writes) == (RunStatus.FAILED, "conflict", [])
+    assert "by hand" in run.error
