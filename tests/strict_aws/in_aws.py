@@ -168,6 +168,7 @@ class ManagedPolicy:
 
     @document.setter
     def document(self, document: Document) -> None:
+        self._forget_old_versions()
         self._iam.create_policy_version(PolicyArn=self.arn, PolicyDocument=json.dumps(document), SetAsDefault=True)
 
     @property
@@ -180,10 +181,13 @@ class ManagedPolicy:
 
     def delete(self) -> None:
         """Delete it, with the versions that are not the default."""
+        self._forget_old_versions()
+        self._iam.delete_policy(PolicyArn=self.arn)
+
+    def _forget_old_versions(self) -> None:
         for version in self._iam.list_policy_versions(PolicyArn=self.arn)["Versions"]:
             if not version["IsDefaultVersion"]:
                 self._iam.delete_policy_version(PolicyArn=self.arn, VersionId=version["VersionId"])
-        self._iam.delete_policy(PolicyArn=self.arn)
 
 
 class BucketPolicies(MutableMapping[str, Document]):
