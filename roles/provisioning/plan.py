@@ -14,6 +14,7 @@ from roles.policies.ownership import ROLE_SIDS, foreign_statements, merged, merg
 from roles.policies.sids import ROLE_PORTAL
 from roles.provisioning.absence import no_profile_change, no_role_change
 from roles.provisioning.as_before import UNDONE, as_before_change
+from roles.provisioning.differences import OWNERS_MAY_MEND, foreign_blocker
 from roles.provisioning.fitting import too_large
 from roles.provisioning.managed import is_ours, policies_change, policies_document
 from roles.provisioning.resources import (
@@ -292,7 +293,7 @@ def _trust_written(
     wish: DesiredRole | DesiredDocument, current: ObservedRole, document: PolicyDocument
 ) -> tuple[Change, Observed]:
     action = Action.NONE if same_document(current.trust, document) else Action.UPDATE
-    blocked, hint = too_large(*slot_of(wish), document) if action is Action.UPDATE else ("", "")
+    blocked, hint = _refused(wish, document) if action is Action.UPDATE else ("", "")
     change = Change(
         wish,
         action,
@@ -330,7 +331,7 @@ def _document_change(wish: DesiredDocument, current: PolicyDocument | None) -> t
     after = None if document.is_empty else document.as_dict()
     action, blocked, hint = _action(current, document), "", ""
     if action in (Action.CREATE, Action.UPDATE):
-        blocked, hint = too_large(*slot_of(wish), document)
+        blocked, hint = _refused(wish, document)
     change = Change(
         wish,
         action,
@@ -343,6 +344,12 @@ def _document_change(wish: DesiredDocument, current: PolicyDocument | None) -> t
         hint=hint,
     )
     return change, None if document.is_empty else document
+
+
+def _refused(wish: DesiredRole | DesiredDocument, document: PolicyDocument) -> tuple[str, str]:
+    """Return why AWS would not take the document and what to do, or two empty texts."""
+    blocked = foreign_blocker(document)
+    return (blocked, OWNERS_MAY_MEND) if blocked else too_large(*slot_of(wish), document)
 
 
 def _action(current: PolicyDocument | None, document: PolicyDocument) -> Action:

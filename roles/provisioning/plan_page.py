@@ -13,7 +13,6 @@ from roles.policies.limits import (
     TRUST_POLICY_MAX_CHARACTERS,
     measure_bucket_policy,
 )
-from roles.provisioning.differences import foreign_blocker
 from roles.provisioning.plan import slot_of
 from roles.provisioning.resources import Change, Place, Plan
 
@@ -73,7 +72,6 @@ def plan_page(plan: Plan) -> PlanPage:
 def _row(change: Change) -> ChangeRow:
     place, _ = slot_of(change.desired)
     limit, unit = _LIMITS.get(place, (0, "characters"))
-    dead = foreign_blocker(change.before) if change.writes else ""
     return ChangeRow(
         number=int(change.step.value),
         title=change.title,
@@ -86,7 +84,7 @@ def _row(change: Change) -> ChangeRow:
         size_after=_size(place, change.after),
         limit=limit,
         unit=unit,
-        warnings=(*change.warnings, dead) if dead else change.warnings,
+        warnings=change.warnings,
         writes=change.writes,
         blocked=change.blocked,
         hint=change.hint,

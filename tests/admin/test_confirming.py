@@ -217,7 +217,7 @@ def test_sizes_stand_against_their_limits(
         assert limit in page
 
 
-def test_a_dead_principal_in_a_statement_of_others_is_warned_of(
+def test_a_dead_principal_in_a_statement_of_others_blocks_the_plan(
     procedure: factories.Procedure, aws: WatchedAws, admin_client: Client
 ) -> None:
     aws.role(PARTNER).delete()
