@@ -8,8 +8,9 @@ from typing import Any
 
 from roles.errors import PolicyTooLarge
 from roles.policies.document import PolicyDocument
+from roles.values.accounts import TRUST_POLICY_CHARACTERS
 
-TRUST_POLICY_MAX_CHARACTERS = 2_048  # IAM and STS quotas: role trust policy length (an account can have it raised)
+TRUST_POLICY_MAX_CHARACTERS = TRUST_POLICY_CHARACTERS  # an account can have it raised
 INLINE_POLICIES_MAX_CHARACTERS = 10_240  # IAM and STS quotas: all inline policies of a role together; fixed
 # Kept free in every role for the inline policy that cuts its sessions off: who is to be cut off must not find it full.
 # Half of them, so that what others have there fits beside it.
@@ -51,11 +52,11 @@ def measure_session_policy(document: PolicyDocument) -> int:
 def check_trust_policy(document: PolicyDocument, *, owner: str, limit: int = TRUST_POLICY_MAX_CHARACTERS) -> None:
     """Raise `PolicyTooLarge` if IAM would refuse this trust policy of `owner`, a role's ARN.
 
-    `limit` is the account's own quota where it is known (`GetAccountSummary`, `AssumeRolePolicySizeQuota`).
+    `limit` is the account's own quota.
     """
     size = measure_trust_policy(document)
     if size > limit:
-        hint = "Let fewer source roles assume this role, or ask AWS for a higher quota (up to 4,096 characters)."
+        hint = "Let fewer source roles assume this role, or ask AWS for a higher quota (up to 4,096 characters) and enter it at the account."
         raise _too_large(f"The trust policy of {owner}", f"{size:,} characters", size, limit, owner=owner, hint=hint)
 
 

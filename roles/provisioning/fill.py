@@ -48,7 +48,7 @@ def fill_of_role(role: IamRole) -> tuple[Fill, ...]:
     identity, inline = identity_if_used(role)
     reserve = f"{limits.CUT_OFF_RESERVE_CHARACTERS:,} more are kept for cutting sessions off."
     return (
-        Fill("Trust policy", _trust_characters(role), limits.TRUST_POLICY_MAX_CHARACTERS, "characters"),
+        Fill("Trust policy", _trust_characters(role), role.account.trust_policy_characters, "characters"),
         Fill("Inline policy", inline, limits.INLINE_ROOM_CHARACTERS, "characters", reserve),
         Fill("Managed policies", len(identity.spilled), limits.MANAGED_POLICIES_MAX, "attached"),
     )

@@ -227,7 +227,7 @@ def _role_change(wish: DesiredRole, current: ObservedRole | None) -> tuple[Chang
             return Change(wish, Action.NONE, wish.resource, title, None, None), None
         document = merged_trust(None, wish.trust or (), owned=ROLE_SIDS)
         if wish.managed:
-            blocked, hint = too_large(*slot_of(wish), document)
+            blocked, hint = too_large(*slot_of(wish), document, wish.access)
             told = (f"It is created with the permissions boundary {wish.boundary}.",) if wish.boundary else ()
             change = Change(
                 wish, Action.CREATE, wish.resource, title, None, document.as_dict(), 0, told, blocked=blocked, hint=hint
@@ -349,7 +349,7 @@ def _document_change(wish: DesiredDocument, current: PolicyDocument | None) -> t
 def _refused(wish: DesiredRole | DesiredDocument, document: PolicyDocument) -> tuple[str, str]:
     """Return why AWS would not take the document and what to do, or two empty texts."""
     blocked = foreign_blocker(document)
-    return (blocked, OWNERS_MAY_MEND) if blocked else too_large(*slot_of(wish), document)
+    return (blocked, OWNERS_MAY_MEND) if blocked else too_large(*slot_of(wish), document, wish.access)
 
 
 def _action(current: PolicyDocument | None, document: PolicyDocument) -> Action:

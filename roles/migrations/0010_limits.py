@@ -1,0 +1,32 @@
+"""The account's own quota for trust policies."""
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("roles", "0009_run_sent_at"),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name="awsaccount",
+            name="trust_policy_characters",
+            field=models.PositiveSmallIntegerField(
+                default=2048,
+                help_text="The account's IAM quota 'Role trust policy length': 2,048 characters unless AWS has raised "
+                "it, 4,096 at most.",
+                validators=[MinValueValidator(2048), MaxValueValidator(4096)],
+                verbose_name="trust policy length",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="awsaccount",
+            constraint=models.CheckConstraint(
+                condition=models.Q(trust_policy_characters__gte=2048, trust_policy_characters__lte=4096),
+                name="account_trust_quota_is_aws",
+                violation_error_message="AWS lets a trust policy have 2,048 to 4,096 characters.",
+            ),
+        ),
+    ]
