@@ -49,8 +49,8 @@ class AwsAccountAdmin(PortalModelAdmin):
             "Quotas",
             {
                 "fields": ("trust_policy_characters",),
-                "description": "Only where AWS has raised it. Test connection compares it with AWS's own number, if the "
-                "portal may read that (iam:GetAccountSummary).",
+                "description": "Only where AWS has raised it. Test connection compares it with AWS's own number, if "
+                "the portal may read that (iam:GetAccountSummary).",
             },
         ),
     )

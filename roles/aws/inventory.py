@@ -44,6 +44,11 @@ class InventoriedRole:
         """The trust policy. Raises `PolicySyntax`, naming the role."""
         return policy_document(self._trust, owner=f"The trust policy of {self.arn}")
 
+    @property
+    def inline_policies(self) -> tuple[str, ...]:
+        """The names of the inline policies."""
+        return tuple(self._inline)
+
     def inline_policy(self, name: str) -> PolicyDocument | None:
         """Return the inline policy of that name, or None when there is none. Raises `PolicySyntax`."""
         if name not in self._inline:

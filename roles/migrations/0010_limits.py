@@ -1,4 +1,4 @@
-"""The account's own quota for trust policies."""
+"""The account's own quota for trust policies, and how much of a role's room for inline policies others use."""
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import migrations, models
@@ -19,6 +19,16 @@ class Migration(migrations.Migration):
                 "it, 4,096 at most.",
                 validators=[MinValueValidator(2048), MaxValueValidator(4096)],
                 verbose_name="trust policy length",
+            ),
+        ),
+        migrations.AddField(
+            model_name="iamrole",
+            name="inline_of_others",
+            field=models.PositiveIntegerField(
+                default=0,
+                editable=False,
+                help_text="Characters in the inline policies of others on an adopted role, as they were last read.",
+                verbose_name="inline policies of others",
             ),
         ),
         migrations.AddConstraint(

@@ -53,8 +53,8 @@ class AwsAccount(models.Model):
         "trust policy length",
         default=TRUST_POLICY_CHARACTERS,
         validators=[MinValueValidator(TRUST_POLICY_CHARACTERS), MaxValueValidator(TRUST_POLICY_CHARACTERS_RAISED)],
-        help_text="The account's IAM quota 'Role trust policy length': 2,048 characters unless AWS has raised it, 4,096 "
-        "at most.",
+        help_text="The account's IAM quota 'Role trust policy length': 2,048 characters unless AWS has raised it, "
+        "4,096 at most.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -342,14 +342,20 @@ def _document_change(wish: DesiredDocument, current: PolicyDocument | None) -> t
         len(foreign_statements(document)),
         blocked=blocked,
         hint=hint,
+        others=_others(wish),
     )
     return change, None if document.is_empty else document
 
 
 def _refused(wish: DesiredRole | DesiredDocument, document: PolicyDocument) -> tuple[str, str]:
     """Return why AWS would not take the document and what to do, or two empty texts."""
-    blocked = foreign_blocker(document)
-    return (blocked, OWNERS_MAY_MEND) if blocked else too_large(*slot_of(wish), document, wish.access)
+    if blocked := foreign_blocker(document):
+        return blocked, OWNERS_MAY_MEND
+    return too_large(*slot_of(wish), document, wish.access, others=_others(wish))
+
+
+def _others(wish: DesiredRole | DesiredDocument) -> int:
+    return wish.others or 0 if isinstance(wish, DesiredDocument) else 0
 
 
 def _action(current: PolicyDocument | None, document: PolicyDocument) -> Action:

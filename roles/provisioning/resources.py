@@ -132,7 +132,8 @@ class DesiredDocument:
 
     `statements` are all of ours that must be there; every other statement whose Sid begins with `owned` goes, all
     others stay. `resource` is the ARN of the role or bucket that carries the document, or `cut_off_of` a role.
-    `region` is the bucket's, `heading` what its step is about if not what the procedure says.
+    `region` is the bucket's, `heading` what its step is about if not what the procedure says. `others` is how many
+    characters others had in inline policies of the role when they were last read; None where nobody else has any.
     """
 
     step: Step
@@ -142,6 +143,7 @@ class DesiredDocument:
     statements: tuple[Statement, ...]
     region: str = ""
     heading: str = ""
+    others: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +313,8 @@ class Change:
     """What one step does. `before` and `after` are whole documents (JSON objects) or None for "there is none".
 
     `blocked` says why it must not be done (a limit, a role that is not ours), `hint` what to do about that;
-    `is_adoptable` that an admin may let the portal use what is there.
+    `is_adoptable` that an admin may let the portal use what is there. `others` is how much of AWS's limit is somebody
+    else's, in what the limit counts.
     """
 
     desired: Desired
@@ -325,6 +328,7 @@ class Change:
     blocked: str = ""
     hint: str = ""
     is_adoptable: bool = False
+    others: int = 0
 
     @property
     def step(self) -> Step:

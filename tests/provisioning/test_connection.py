@@ -57,7 +57,6 @@ class FakeProbe:
         if self.details is not None:
             raise self.details
 
-
     def trust_quota(self) -> int:
         if isinstance(self.quota, AwsError):
             raise self.quota

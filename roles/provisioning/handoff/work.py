@@ -12,10 +12,11 @@ from typing import TypeVar
 from roles.errors import PolicyTooLarge
 from roles.policies.document import PolicyDocument, Statement, parse
 from roles.policies.limits import (
-    CUT_OFF_RESERVE_CHARACTERS,
+    INLINE_POLICIES_MAX_CHARACTERS,
     check_bucket_policy,
     check_inline_policies,
     check_trust_policy,
+    inline_room,
 )
 from roles.policies.ownership import ROLE_SIDS, merged, merged_trust
 from roles.provisioning.plan import Slot, inline_policy_of, is_role, slot_of
@@ -172,8 +173,8 @@ def too_large_of(item: Item, account: AccountAccess) -> str:
         if isinstance(item, RoleItem) and item.trust is not None:
             check_trust_policy(item.trust.merged_trust(), owner=str(item.role), limit=account.trust_characters)
         elif isinstance(item, InlineItem):
-            reserve = CUT_OFF_RESERVE_CHARACTERS if item.policy_name == INLINE_POLICY_NAME else 0
-            check_inline_policies(item.share.merged(), owner=str(item.role), reserve=reserve)
+            limit = inline_room() if item.policy_name == INLINE_POLICY_NAME else INLINE_POLICIES_MAX_CHARACTERS
+            check_inline_policies(item.share.merged(), owner=str(item.role), limit=limit)
         elif isinstance(item, BucketItem):
             check_bucket_policy(item.share.merged(), owner=str(item.bucket))
     except PolicyTooLarge as error:
