@@ -20,13 +20,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RoleState:
-    """A role as IAM has it. `role_id` is its unique id (`AROA…`); `path` may differ from the one asked for."""
+    """A role as IAM has it. `role_id` is its unique id (`AROA…`); `path` may differ from the one asked for.
+
+    `boundary` is the ARN of its permissions boundary, or empty.
+    """
 
     arn: str
     role_id: str
     trust: PolicyDocument
     tags: Mapping[str, str]
     path: str
+    boundary: str = ""
 
 
 def get_role(session: AccountSession, role: RoleArn) -> RoleState | None:
@@ -55,6 +59,7 @@ def get_role(session: AccountSession, role: RoleArn) -> RoleState | None:
         trust=_document(found["AssumeRolePolicyDocument"], f"The trust policy of {arn}"),
         tags={tag["Key"]: tag["Value"] for tag in found.get("Tags", [])},
         path=found["Path"],
+        boundary=found.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
     )
 
 

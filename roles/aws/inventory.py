@@ -26,7 +26,7 @@ PAGE_ROLES_MAX = 1000  # IAM API, GetAccountAuthorizationDetails: MaxItems; AWS 
 class InventoriedRole:
     """A role as IAM has it, with its inline policies by name and the names of the instance profiles that hold it.
 
-    `attached` are the ARNs of the managed policies on it.
+    `attached` are the ARNs of the managed policies on it, `boundary` that of its permissions boundary, or empty.
     Policies are kept as AWS gave them and read on use: one that cannot be read is only its own role's problem.
     """
 
@@ -38,6 +38,7 @@ class InventoriedRole:
     _trust: Any = field(repr=False)
     _inline: Mapping[str, Any] = field(repr=False)
     attached: tuple[str, ...] = ()
+    boundary: str = ""
 
     @property
     def trust(self) -> PolicyDocument:
@@ -122,6 +123,7 @@ def _role(detail: RoleDetailTypeDef) -> InventoriedRole:
         path=detail["Path"],
         tags={tag["Key"]: tag["Value"] for tag in detail.get("Tags", [])},
         attached=tuple(policy["PolicyArn"] for policy in detail.get("AttachedManagedPolicies", [])),
+        boundary=detail.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
         profiles=tuple(profile["InstanceProfileName"] for profile in detail.get("InstanceProfileList", [])),
         _trust=detail["AssumeRolePolicyDocument"],
         _inline={policy["PolicyName"]: policy["PolicyDocument"] for policy in detail.get("RolePolicyList", [])},

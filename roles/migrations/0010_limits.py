@@ -1,4 +1,4 @@
-"""The account's own quota for trust policies, and how much of a role's room for inline policies others use."""
+"""The account's own quota for trust policies, what others use of inline policies, and boundaries that differ."""
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import migrations, models
@@ -29,6 +29,32 @@ class Migration(migrations.Migration):
                 editable=False,
                 help_text="Characters in the inline policies of others on an adopted role, as they were last read.",
                 verbose_name="inline policies of others",
+            ),
+        ),
+        migrations.RemoveConstraint(model_name="driftfinding", name="drift_kind_known"),
+        migrations.AlterField(
+            model_name="driftfinding",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("missing", "Missing"),
+                    ("changed", "Changed"),
+                    ("extra", "Not wished for"),
+                    ("stale", "Names a deleted identity"),
+                    ("foreign_stale", "Others name a deleted identity"),
+                    ("not_ours", "Not the portal's"),
+                    ("boundary", "Another permissions boundary"),
+                ],
+                max_length=16,
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="driftfinding",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    kind__in=["missing", "changed", "extra", "stale", "foreign_stale", "not_ours", "boundary"]
+                ),
+                name="drift_kind_known",
             ),
         ),
         migrations.AddConstraint(

@@ -33,6 +33,7 @@ class Kind(StrEnum):
     STALE = "stale"
     FOREIGN_STALE = "foreign_stale"
     NOT_OURS = "not_ours"
+    BOUNDARY = "boundary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def differences_of(changes: Sequence[Change]) -> list[Difference]:
     # A later change is planned on top of the earlier ones; what AWS has is what the first one found.
     before = changes[0].before
     blocker = foreign_blocker(_policy(before))
-    found = [_difference(change, before) for change in changes if change.writes or change.blocked]
+    found = [_difference(change, before) for change in changes if change.writes or change.blocked or change.unlike]
     if found or not blocker:
         return [one if blocker in one.note else replace(one, note=_joined(one.note, blocker)) for one in found]
     return [replace(_difference(changes[-1], before), kind=Kind.FOREIGN_STALE, after=before, note=blocker)]
@@ -92,7 +93,7 @@ def _difference(change: Change, before: dict[str, Any] | None) -> Difference:
         before=before,
         after=change.after,
         foreign_statements=change.foreign_statements,
-        note=_joined(change.blocked, change.hint),
+        note=_joined(change.blocked, change.hint, change.unlike),
     )
 
 
@@ -100,7 +101,7 @@ def _kind(change: Change, before: dict[str, Any] | None) -> Kind:
     if before is None:
         return Kind.MISSING
     if not change.writes:
-        return Kind.NOT_OURS
+        return Kind.NOT_OURS if change.blocked else Kind.BOUNDARY
     if isinstance(change.desired, DesiredPolicies):
         return Kind.EXTRA if change.after is None else Kind.CHANGED
     if isinstance(change.desired, DesiredProfile):

@@ -123,7 +123,7 @@ def bucket_of(wish: DesiredDocument | DesiredAsBefore) -> str:
 
 def _read_role(session: AccountSession, role: RoleArn) -> ObservedRole | None:
     state = iam.get_role(session, role)
-    return None if state is None else ObservedRole(state.trust, state.tags, state.arn)
+    return None if state is None else ObservedRole(state.trust, state.tags, state.arn, state.boundary)
 
 
 def _read_whole(session: AccountSession, role: RoleArn) -> ObservedWhole | None:

@@ -163,7 +163,7 @@ def _put_back(wish: DesiredAsBefore, current: Observed) -> tuple[Change, Observe
         return Change(wish, Action.NONE, wish.resource, title, None, None, blocked=blocked, hint=hint), None
     document = role.trust if role else current if isinstance(current, PolicyDocument) else None
     change, left = as_before_change(wish, document)
-    after = ObservedRole(left, role.tags, role.arn) if role and left else left
+    after = replace(role, trust=left) if role and left else left
     if any(change_for(one, after)[0].writes for one in wish.wished):
         change = replace(change, warnings=(*change.warnings, UNDONE))
     return change, after
@@ -232,14 +232,32 @@ def _role_change(wish: DesiredRole, current: ObservedRole | None) -> tuple[Chang
             change = Change(
                 wish, Action.CREATE, wish.resource, title, None, document.as_dict(), 0, told, blocked=blocked, hint=hint
             )
-            return change, ObservedRole(document, MANAGED_TAGS, wish.resource)
+            return change, ObservedRole(document, MANAGED_TAGS, wish.resource, wish.boundary)
         return _missing(wish, title, f"{name} does not exist in account {wish.access.account_id}."), None
     if wish.wanted and current.arn and current.arn != wish.resource:
         return _elsewhere(wish, title, current), current
     if wish.managed and wish.wanted and not is_ours(current.tags):
         return _not_ours(wish, title, current), current
     document = current.trust if wish.trust is None else merged_trust(current.trust, wish.trust, owned=ROLE_SIDS)
-    return _trust_written(wish, current, document)
+    change, after = _trust_written(wish, current, document)
+    if unlike := _other_boundary(wish, current):
+        change = replace(change, unlike=unlike, warnings=(*change.warnings, unlike))
+    return change, after
+
+
+def _other_boundary(wish: DesiredRole, current: ObservedRole) -> str:
+    """Return that a role in use which the portal made has another boundary than is wished, or empty."""
+    if not (wish.managed and wish.wanted) or wish.boundary == current.boundary:
+        return ""
+    return (
+        f"{wish.role.name} has {_boundary(current.boundary)} in AWS, the portal has {_boundary(wish.boundary)} for it. "
+        "The portal sets a boundary only when it creates a role: have the account's owner set it, or correct the "
+        "role's page."
+    )
+
+
+def _boundary(arn: str) -> str:
+    return f"the permissions boundary {arn}" if arn else "no permissions boundary"
 
 
 def _missing(wish: DesiredRole | DesiredDocument, title: str, why: str) -> Change:
@@ -305,7 +323,7 @@ def _trust_written(
         blocked=blocked,
         hint=hint,
     )
-    return change, ObservedRole(document, current.tags, current.arn)
+    return change, replace(current, trust=document)
 
 
 def _profile_change(wish: DesiredProfile, current: ObservedProfile | None) -> tuple[Change, Observed]:

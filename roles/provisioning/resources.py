@@ -261,11 +261,15 @@ Desired = (
 
 @dataclass(frozen=True, slots=True)
 class ObservedRole:
-    """A role as AWS has it. `tags` decide whether the portal made it; `arn` shows the path it really has."""
+    """A role as AWS has it. `tags` decide whether the portal made it; `arn` shows the path it really has.
+
+    `boundary` is the ARN of its permissions boundary, or empty.
+    """
 
     trust: PolicyDocument
     tags: Mapping[str, str] = field(default_factory=dict)
     arn: str = ""
+    boundary: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +318,7 @@ class Change:
 
     `blocked` says why it must not be done (a limit, a role that is not ours), `hint` what to do about that;
     `is_adoptable` that an admin may let the portal use what is there. `others` is how much of AWS's limit is somebody
-    else's, in what the limit counts.
+    else's, in what the limit counts. `unlike` says what is not as wished and no change mends.
     """
 
     desired: Desired
@@ -329,6 +333,7 @@ class Change:
     hint: str = ""
     is_adoptable: bool = False
     others: int = 0
+    unlike: str = ""
 
     @property
     def step(self) -> Step:

@@ -79,7 +79,7 @@ def _inline_policy(inventory: AccountInventory, role: RoleArn, name: str) -> Pol
 
 def _role(inventory: AccountInventory, role: RoleArn) -> ObservedRole | None:
     found = inventory.role(role)
-    return None if found is None else ObservedRole(found.trust, found.tags, found.arn)
+    return None if found is None else ObservedRole(found.trust, found.tags, found.arn, found.boundary)
 
 
 def _policies_of(inventory: AccountInventory, wish: DesiredPolicies) -> ObservedPolicies:
