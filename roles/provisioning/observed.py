@@ -87,8 +87,8 @@ def observe(wish: Desired, accounts: Accounts) -> Observed:
     if isinstance(wish, DesiredNoRole):
         return _read_whole(session, wish.role)
     if isinstance(wish, DesiredProfile | DesiredNoProfile):
-        roles = iam.get_instance_profile(session, wish.role)
-        return None if roles is None else ObservedProfile(roles)
+        profile = iam.get_instance_profile(session, wish.role)
+        return None if profile is None else ObservedProfile(profile.roles, profile.tags)
     if isinstance(wish, DesiredPolicies):
         return _read_policies(session, wish)
     return _read_document(session, wish)

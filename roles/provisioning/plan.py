@@ -333,10 +333,24 @@ def _profile_change(wish: DesiredProfile, current: ObservedProfile | None) -> tu
     if in_place or not wish.wanted:
         return Change(wish, Action.NONE, wish.resource, title_of(wish), before, before), current
     action = Action.CREATE if current is None else Action.UPDATE
-    blocked = f"The instance profile holds the role {current.roles[0]} already." if current and current.roles else ""
-    hint = "AWS allows one role in a profile. Take that role out, or name this role differently." if blocked else ""
+    blocked, hint = _taken(wish, current) if current is not None else ("", "")
     change = Change(wish, action, wish.resource, title_of(wish), before, wanted, blocked=blocked, hint=hint)
-    return change, ObservedProfile((wish.role.name,))
+    return change, ObservedProfile((wish.role.name,), MANAGED_TAGS if current is None else current.tags)
+
+
+def _taken(wish: DesiredProfile, current: ObservedProfile) -> tuple[str, str]:
+    """Return why the role must not be put into the profile and what to do, or two empty texts."""
+    if current.roles:
+        hint = "AWS allows one role in a profile. Take that role out, or name this role differently."
+        return f"The instance profile holds the role {current.roles[0]} already.", hint
+    if not is_ours(current.tags):
+        hint = (
+            "If it is meant for this role, put the role into it in AWS: that is enough. Else delete it if nobody needs "
+            "it, or name the role differently."
+        )
+        name, account = wish.role.name, wish.access.account_id
+        return f"An instance profile {name} exists in account {account} that the portal did not make.", hint
+    return "", ""
 
 
 def _profile_document(role: RoleArn, roles: tuple[str, ...] | None = None) -> dict[str, Any]:

@@ -274,9 +274,10 @@ class ObservedRole:
 
 @dataclass(frozen=True, slots=True)
 class ObservedProfile:
-    """An instance profile as AWS has it, with the names of the roles in it."""
+    """An instance profile as AWS has it, with the names of the roles in it. `tags` say whether the portal made it."""
 
     roles: tuple[str, ...]
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
