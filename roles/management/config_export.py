@@ -59,7 +59,7 @@ def export_document() -> dict[str, list[dict[str, Any]]]:
 
 def _account(row: AwsAccount) -> dict[str, Any]:
     access = {"mode": row.access_mode, "role_arn": row.provisioner_role_arn, "external_id": row.external_id}
-    entry = {
+    entry: dict[str, Any] = {
         "id": _Quoted(row.account_id),
         "name": row.name,
         "partition": row.partition,
