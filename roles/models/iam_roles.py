@@ -34,6 +34,12 @@ class IamRole(models.Model):
         help_text="ARN of a managed policy that limits what the role can ever do. The portal sets it when it creates "
         "the role, and never changes it afterwards.",
     )
+    inline_of_others = models.PositiveIntegerField(
+        "inline policies of others",
+        default=0,
+        editable=False,
+        help_text="Characters in the inline policies of others on an adopted role, as they were last read.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

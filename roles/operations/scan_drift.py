@@ -12,6 +12,7 @@ from roles.permissions import Rule, require
 from roles.provisioning import findings, leases, outbox
 from roles.provisioning.differences import Difference
 from roles.provisioning.drift import DriftReport, compare
+from roles.provisioning.others import remember_others
 
 # Who may have done it, for somebody who can tell, e.g. from CloudTrail; empty is unknown.
 Who = Callable[[Difference], str]
@@ -37,5 +38,6 @@ def scan_drift(*, actor: Any, account: AwsAccount | None = None, who: Who | None
     if who is not None:
         report = replace(report, differences=tuple(replace(one, done_by=who(one)) for one in report.differences))
     with leases.held(_FINDINGS):
+        remember_others(report.others)
         findings.remember(report.differences, compared=report.compared, actor=actor)
     return report

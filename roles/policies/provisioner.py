@@ -57,6 +57,7 @@ _MANAGED_ACTIONS = {
 _PROFILE_ACTIONS = {
     "iam:GetInstanceProfile": "read a source role's instance profile",
     "iam:CreateInstanceProfile": "create a source role's instance profile",
+    "iam:TagInstanceProfile": "mark an instance profile that it creates as its own",
     "iam:AddRoleToInstanceProfile": "put a source role into its instance profile",
     "iam:RemoveRoleFromInstanceProfile": "take a source role that is to be deleted out of its instance profile",
     "iam:DeleteInstanceProfile": "delete the instance profile that it made for a role that is to be deleted",

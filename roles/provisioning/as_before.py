@@ -94,7 +94,7 @@ def _blocked(wish: DesiredAsBefore, document: PolicyDocument | None) -> tuple[st
     if dead:
         why = f"The document names identities that were deleted: {', '.join(dead)}. AWS takes no document with them."
         return why, "Repair the drift instead: then the statements are written anew."
-    return too_large(wish.place, wish.resource, document)
+    return too_large(wish.place, wish.resource, document, wish.access)
 
 
 def _losses(current: PolicyDocument | None, document: PolicyDocument | None) -> Iterable[str]:

@@ -12,6 +12,7 @@ wished for must hold nothing of ours. What could not be read is said; it is neve
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -52,6 +53,7 @@ class Unread:
 class DriftReport:
     """What a comparison found. `compared` says of what it speaks: of nothing else is anything known.
 
+    `others` are the characters that others have in inline policies of adopted roles, by the role's ARN.
     `handoff` are the accounts that the portal cannot read at all, `unread` what it should have been able to read, and
     `under_way` how many parts were left out because a run is about them.
     """
@@ -62,6 +64,7 @@ class DriftReport:
     unread: tuple[Unread, ...] = ()
     handoff: tuple[str, ...] = ()
     under_way: int = 0
+    others: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_clean(self) -> bool:
@@ -76,6 +79,7 @@ class _Found:
     differences: list[Difference] = field(default_factory=list)
     compared: set[tuple[str, int]] = field(default_factory=set)
     unread: list[Unread] = field(default_factory=list)
+    others: dict[str, int] = field(default_factory=dict)
 
     def not_read(self, account_id: str, resource: str, error: PortalError) -> None:
         """Note what could not be read and why; a role once, whatever of it was to be compared."""
@@ -108,6 +112,7 @@ def compare(account: AwsAccount | None = None) -> DriftReport:
         tuple(found.unread),
         tuple(sorted(handoff)),
         busy,
+        found.others,
     )
 
 
@@ -129,6 +134,9 @@ def _compare_slot(wishes: list[Desired], snapshot: Snapshot, found: _Found) -> N
     first = wishes[0]
     try:
         plan = plan_of(wishes, {slot_of(first): snapshot.observe(first)})
+        if isinstance(first, DesiredDocument) and first.others is not None:
+            with suppress(PortalError):  # what others have there and cannot be read is no concern of ours
+                found.others[first.resource] = snapshot.others_in(first)
     except PortalError as error:
         resource = str(first.role) if isinstance(first, DesiredPolicies) else first.resource
         found.not_read(first.access.account_id, resource, error)

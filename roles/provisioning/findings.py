@@ -22,8 +22,9 @@ _AT_A_SOURCE = tuple(int(step.value) for step in (Step.SOURCE_ROLE, Step.ASSUME_
 _AT_A_TARGET = tuple(
     int(step.value) for step in (Step.TARGET_ROLE, Step.TARGET_TRUST, Step.BUCKET_POLICY, Step.ASSUME_POLICY)
 )
-# Others' statements do not keep anybody from what a mapping gives; they keep the portal from writing.
-_HARMLESS = (DriftKind.FOREIGN_STALE,)
+# What no run mends and no mapping waits for. Others' statements keep nobody from what a mapping gives; they keep the
+# portal from writing. A boundary is set when a role is created, and what it refuses shows when access is verified.
+_HARMLESS = (DriftKind.FOREIGN_STALE, DriftKind.BOUNDARY)
 
 
 def remember(differences: Iterable[Difference], *, compared: frozenset[tuple[str, int]], actor: Any) -> None:

@@ -74,7 +74,18 @@ def policies_change(
     after = policies_document(wish.role, wanted) or None
     action = _action(before, after)
     blocked, hint = _blocked(wish, there) if action is not Action.NONE else ("", "")
-    change = Change(wish, action, wish.resource, title, before, after, warnings=wish.notes, blocked=blocked, hint=hint)
+    change = Change(
+        wish,
+        action,
+        wish.resource,
+        title,
+        before,
+        after,
+        warnings=wish.notes,
+        blocked=blocked,
+        hint=hint,
+        others=there.others,
+    )
     return change, ObservedPolicies(wanted, frozenset(wanted), there.others, has_role=there.has_role)
 
 

@@ -87,8 +87,8 @@ def observe(wish: Desired, accounts: Accounts) -> Observed:
     if isinstance(wish, DesiredNoRole):
         return _read_whole(session, wish.role)
     if isinstance(wish, DesiredProfile | DesiredNoProfile):
-        roles = iam.get_instance_profile(session, wish.role)
-        return None if roles is None else ObservedProfile(roles)
+        profile = iam.get_instance_profile(session, wish.role)
+        return None if profile is None else ObservedProfile(profile.roles, profile.tags)
     if isinstance(wish, DesiredPolicies):
         return _read_policies(session, wish)
     return _read_document(session, wish)
@@ -123,7 +123,7 @@ def bucket_of(wish: DesiredDocument | DesiredAsBefore) -> str:
 
 def _read_role(session: AccountSession, role: RoleArn) -> ObservedRole | None:
     state = iam.get_role(session, role)
-    return None if state is None else ObservedRole(state.trust, state.tags, state.arn)
+    return None if state is None else ObservedRole(state.trust, state.tags, state.arn, state.boundary)
 
 
 def _read_whole(session: AccountSession, role: RoleArn) -> ObservedWhole | None:

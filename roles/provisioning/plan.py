@@ -14,6 +14,7 @@ from roles.policies.ownership import ROLE_SIDS, foreign_statements, merged, merg
 from roles.policies.sids import ROLE_PORTAL
 from roles.provisioning.absence import no_profile_change, no_role_change
 from roles.provisioning.as_before import UNDONE, as_before_change, owners_change
+from roles.provisioning.differences import OWNERS_MAY_MEND, foreign_blocker
 from roles.provisioning.fitting import too_large
 from roles.provisioning.managed import NO_ROLE_HINT, is_ours, policies_change, policies_document
 from roles.provisioning.resources import (
@@ -162,7 +163,7 @@ def _put_back(wish: DesiredAsBefore, current: Observed) -> tuple[Change, Observe
         return Change(wish, Action.NONE, wish.resource, title, None, None, blocked=blocked, hint=hint), None
     document = role.trust if role else current if isinstance(current, PolicyDocument) else None
     change, left = as_before_change(wish, document)
-    after = ObservedRole(left, role.tags, role.arn) if role and left else left
+    after = replace(role, trust=left) if role and left else left
     if any(change_for(one, after)[0].writes for one in wish.wished):
         change = replace(change, warnings=(*change.warnings, UNDONE))
     return change, after
@@ -228,19 +229,37 @@ def _role_change(wish: DesiredRole, current: ObservedRole | None) -> tuple[Chang
             return Change(wish, Action.NONE, wish.resource, title, None, None), None
         document = merged_trust(None, wish.trust or (), owned=ROLE_SIDS)
         if wish.managed:
-            blocked, hint = too_large(*slot_of(wish), document)
+            blocked, hint = too_large(*slot_of(wish), document, wish.access)
             told = (f"It is created with the permissions boundary {wish.boundary}.",) if wish.boundary else ()
             change = Change(
                 wish, Action.CREATE, wish.resource, title, None, document.as_dict(), 0, told, blocked=blocked, hint=hint
             )
-            return change, ObservedRole(document, MANAGED_TAGS, wish.resource)
+            return change, ObservedRole(document, MANAGED_TAGS, wish.resource, wish.boundary)
         return _missing(wish, title, f"{name} does not exist in account {wish.access.account_id}."), None
     if wish.wanted and current.arn and current.arn != wish.resource:
         return _elsewhere(wish, title, current), current
     if wish.managed and wish.wanted and not is_ours(current.tags):
         return _not_ours(wish, title, current), current
     document = current.trust if wish.trust is None else merged_trust(current.trust, wish.trust, owned=ROLE_SIDS)
-    return _trust_written(wish, current, document)
+    change, after = _trust_written(wish, current, document)
+    if unlike := _other_boundary(wish, current):
+        change = replace(change, unlike=unlike, warnings=(*change.warnings, unlike))
+    return change, after
+
+
+def _other_boundary(wish: DesiredRole, current: ObservedRole) -> str:
+    """Return that a role in use which the portal made has another boundary than is wished, or empty."""
+    if not (wish.managed and wish.wanted) or wish.boundary == current.boundary:
+        return ""
+    return (
+        f"{wish.role.name} has {_boundary(current.boundary)} in AWS, the portal has {_boundary(wish.boundary)} for it. "
+        "The portal sets a boundary only when it creates a role: have the account's owner set it, or correct the "
+        "role's page."
+    )
+
+
+def _boundary(arn: str) -> str:
+    return f"the permissions boundary {arn}" if arn else "no permissions boundary"
 
 
 def _missing(wish: DesiredRole | DesiredDocument, title: str, why: str) -> Change:
@@ -294,7 +313,7 @@ def _trust_written(
     wish: DesiredRole | DesiredDocument, current: ObservedRole, document: PolicyDocument
 ) -> tuple[Change, Observed]:
     action = Action.NONE if same_document(current.trust, document) else Action.UPDATE
-    blocked, hint = too_large(*slot_of(wish), document) if action is Action.UPDATE else ("", "")
+    blocked, hint = _refused(wish, document) if action is Action.UPDATE else ("", "")
     change = Change(
         wish,
         action,
@@ -306,7 +325,7 @@ def _trust_written(
         blocked=blocked,
         hint=hint,
     )
-    return change, ObservedRole(document, current.tags, current.arn)
+    return change, replace(current, trust=document)
 
 
 def _profile_change(wish: DesiredProfile, current: ObservedProfile | None) -> tuple[Change, Observed]:
@@ -316,10 +335,24 @@ def _profile_change(wish: DesiredProfile, current: ObservedProfile | None) -> tu
     if in_place or not wish.wanted:
         return Change(wish, Action.NONE, wish.resource, title_of(wish), before, before), current
     action = Action.CREATE if current is None else Action.UPDATE
-    blocked = f"The instance profile holds the role {current.roles[0]} already." if current and current.roles else ""
-    hint = "AWS allows one role in a profile. Take that role out, or name this role differently." if blocked else ""
+    blocked, hint = _taken(wish, current) if current is not None else ("", "")
     change = Change(wish, action, wish.resource, title_of(wish), before, wanted, blocked=blocked, hint=hint)
-    return change, ObservedProfile((wish.role.name,))
+    return change, ObservedProfile((wish.role.name,), MANAGED_TAGS if current is None else current.tags)
+
+
+def _taken(wish: DesiredProfile, current: ObservedProfile) -> tuple[str, str]:
+    """Return why the role must not be put into the profile and what to do, or two empty texts."""
+    if current.roles:
+        hint = "AWS allows one role in a profile. Take that role out, or name this role differently."
+        return f"The instance profile holds the role {current.roles[0]} already.", hint
+    if not is_ours(current.tags):
+        hint = (
+            "If it is meant for this role, put the role into it in AWS: that is enough. Else delete it if nobody needs "
+            "it, or name the role differently."
+        )
+        name, account = wish.role.name, wish.access.account_id
+        return f"An instance profile {name} exists in account {account} that the portal did not make.", hint
+    return "", ""
 
 
 def _profile_document(role: RoleArn, roles: tuple[str, ...] | None = None) -> dict[str, Any]:
@@ -332,7 +365,7 @@ def _document_change(wish: DesiredDocument, current: PolicyDocument | None) -> t
     after = None if document.is_empty else document.as_dict()
     action, blocked, hint = _action(current, document), "", ""
     if action in (Action.CREATE, Action.UPDATE):
-        blocked, hint = too_large(*slot_of(wish), document)
+        blocked, hint = _refused(wish, document)
     change = Change(
         wish,
         action,
@@ -343,8 +376,20 @@ def _document_change(wish: DesiredDocument, current: PolicyDocument | None) -> t
         len(foreign_statements(document)),
         blocked=blocked,
         hint=hint,
+        others=_others(wish),
     )
     return change, None if document.is_empty else document
+
+
+def _refused(wish: DesiredRole | DesiredDocument, document: PolicyDocument) -> tuple[str, str]:
+    """Return why AWS would not take the document and what to do, or two empty texts."""
+    if blocked := foreign_blocker(document):
+        return blocked, OWNERS_MAY_MEND
+    return too_large(*slot_of(wish), document, wish.access, others=_others(wish))
+
+
+def _others(wish: DesiredRole | DesiredDocument) -> int:
+    return wish.others or 0 if isinstance(wish, DesiredDocument) else 0
 
 
 def _action(current: PolicyDocument | None, document: PolicyDocument) -> Action:

@@ -133,7 +133,8 @@ class DesiredDocument:
 
     `statements` are all of ours that must be there; every other statement whose Sid begins with `owned` goes, all
     others stay. `resource` is the ARN of the role or bucket that carries the document, or `cut_off_of` a role.
-    `region` is the bucket's, `heading` what its step is about if not what the procedure says.
+    `region` is the bucket's, `heading` what its step is about if not what the procedure says. `others` is how many
+    characters others had in inline policies of the role when they were last read; None where nobody else has any.
     """
 
     step: Step
@@ -143,6 +144,7 @@ class DesiredDocument:
     statements: tuple[Statement, ...]
     region: str = ""
     heading: str = ""
+    others: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,18 +272,23 @@ Desired = (
 
 @dataclass(frozen=True, slots=True)
 class ObservedRole:
-    """A role as AWS has it. `tags` decide whether the portal made it; `arn` shows the path it really has."""
+    """A role as AWS has it. `tags` decide whether the portal made it; `arn` shows the path it really has.
+
+    `boundary` is the ARN of its permissions boundary, or empty.
+    """
 
     trust: PolicyDocument
     tags: Mapping[str, str] = field(default_factory=dict)
     arn: str = ""
+    boundary: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ObservedProfile:
-    """An instance profile as AWS has it, with the names of the roles in it."""
+    """An instance profile as AWS has it, with the names of the roles in it. `tags` say whether the portal made it."""
 
     roles: tuple[str, ...]
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +330,8 @@ class Change:
     """What one step does. `before` and `after` are whole documents (JSON objects) or None for "there is none".
 
     `blocked` says why it must not be done (a limit, a role that is not ours), `hint` what to do about that;
-    `is_adoptable` that an admin may let the portal use what is there.
+    `is_adoptable` that an admin may let the portal use what is there. `others` is how much of AWS's limit is somebody
+    else's, in what the limit counts. `unlike` says what is not as wished and no change mends.
     """
 
     desired: Desired
@@ -337,6 +345,8 @@ class Change:
     blocked: str = ""
     hint: str = ""
     is_adoptable: bool = False
+    others: int = 0
+    unlike: str = ""
 
     @property
     def step(self) -> Step:

@@ -43,7 +43,7 @@ from roles.errors import (
 )
 from roles.models import ProvisioningRun
 from roles.models.choices import RunPurpose, RunStatus
-from roles.provisioning import desired, findings, leases, orders, outbox, recording
+from roles.provisioning import desired, findings, leases, orders, others, outbox, recording
 from roles.provisioning.apply import apply
 from roles.provisioning.observed import Accounts, observe, portal_principals
 from roles.provisioning.owners import OwnersPart
@@ -153,7 +153,7 @@ class _Attempt:
         if self.run.attempts > INTERRUPTIONS_MAX:
             self.give_up(INTERRUPTED_TOO_OFTEN)
             return
-        items = orders.items_of(self.run, partial(portal_principals, self.run.role.account.region))
+        items = self._items()
         self.owners.used.update(arn for item in items if item.step is Step.VERIFY for arn in item.needs)
         try:
             for sequence, item in enumerate(items, start=1):
@@ -162,6 +162,13 @@ class _Attempt:
         finally:
             self._let_go()
         self._finish()
+
+    def _items(self) -> tuple[desired.Item, ...]:
+        compute = partial(orders.items_of, self.run, partial(portal_principals, self.run.role.account.region))
+        items = compute()
+        if self.run.purpose == RunPurpose.RECONCILE and others.note_others(items, self.accounts):
+            items = compute()  # what has no room any more is an item of its own
+        return items
 
     def give_up(self, error: PortalError) -> None:
         """End the run as failed, with whatever step is still open. Raises `RunAlreadyRunning`."""

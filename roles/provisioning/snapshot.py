@@ -16,7 +16,8 @@ from roles.aws import s3
 from roles.aws.inventory import AccountInventory, account_inventory
 from roles.errors import PortalError
 from roles.policies.document import PolicyDocument
-from roles.policies.limits import MANAGED_POLICIES_MAX
+from roles.policies.limits import MANAGED_POLICIES_MAX, measure_inline_policies
+from roles.provisioning.absence import OWN_INLINE_POLICIES
 from roles.provisioning.managed import numbers_in
 from roles.provisioning.observed import Accounts, bucket_of
 from roles.provisioning.plan import inline_policy_of, slot_of
@@ -30,6 +31,7 @@ from roles.provisioning.resources import (
     ObservedProfile,
     ObservedRole,
     Place,
+    holder_of,
 )
 from roles.values.accounts import AccountAccess
 from roles.values.arns import RoleArn, role_arn
@@ -82,6 +84,13 @@ class Snapshot:
             return _inline_policy(inventory, *inline_policy_of(resource))
         return _role(inventory, role_arn(resource))
 
+    def others_in(self, wish: DesiredDocument) -> int:
+        """Return how many characters others have in inline policies of the role. Asks nothing that was not read."""
+        role = self._inventory(wish.access).role(role_arn(holder_of(wish.resource)))
+        names = [name for name in (role.inline_policies if role else ()) if name not in OWN_INLINE_POLICIES]
+        documents = [role.inline_policy(name) for name in names] if role else []
+        return measure_inline_policies(*(one for one in documents if one is not None))
+
     def _inventory(self, access: AccountAccess) -> AccountInventory:
         return once(self._inventories, access.account_id, lambda: account_inventory(self._accounts.session(access)))
 
@@ -103,7 +112,7 @@ def _inline_policy(inventory: AccountInventory, role: RoleArn, name: str) -> Pol
 
 def _role(inventory: AccountInventory, role: RoleArn) -> ObservedRole | None:
     found = inventory.role(role)
-    return None if found is None else ObservedRole(found.trust, found.tags, found.arn)
+    return None if found is None else ObservedRole(found.trust, found.tags, found.arn, found.boundary)
 
 
 def _policies_of(inventory: AccountInventory, wish: DesiredPolicies) -> ObservedPolicies:

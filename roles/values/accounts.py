@@ -13,6 +13,9 @@ from roles.errors import InputError, InvalidAccountId
 AccountId = NewType("AccountId", str)
 
 EXTERNAL_ID_PATTERN = re.compile(r"\A[A-Za-z0-9_+=,.@:/-]{2,1224}\Z")  # STS API, AssumeRole: ExternalId
+# IAM and STS quotas: role trust policy length; AWS raises it for an account up to twice as much.
+TRUST_POLICY_CHARACTERS = 2_048
+TRUST_POLICY_CHARACTERS_RAISED = 4_096
 REGION_PATTERN = re.compile(r"\A[a-z]{2}(-[a-z]+)+-\d{1,2}\Z")
 
 
@@ -88,7 +91,10 @@ def new_external_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class AccountAccess:
-    """An account and the way in, as `roles.aws` needs it. `role_arn` and `external_id` only for `assume-role`."""
+    """An account and the way in, as `roles.aws` needs it. `role_arn` and `external_id` only for `assume-role`.
+
+    `trust_characters` is how long the account's quota lets a role's trust policy be.
+    """
 
     account_id: AccountId
     partition: Partition
@@ -96,3 +102,4 @@ class AccountAccess:
     mode: AccessMode
     role_arn: str = ""
     external_id: str = ""
+    trust_characters: int = TRUST_POLICY_CHARACTERS

@@ -68,6 +68,14 @@ def test_roles_that_may_not_be_read_are_told(aws: None) -> None:
         probe.read_roles()
 
 
+def test_a_quota_that_may_not_be_read_is_told_and_else_it_is_the_accounts_own(aws: None) -> None:
+    probe = Probe(access())
+    refused = refusing(probe.session.iam, "get_account_summary", "AccessDenied")
+    with refused, pytest.raises(AwsAccessDenied, match="GetAccountSummary"):
+        probe.trust_quota()
+    assert Probe(access()).trust_quota() == 2_048
+
+
 def test_it_does_not_wait_long_for_a_silent_region(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     settings.XACCT_AWS_ENDPOINT_URL = "http://127.0.0.1:9"
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")

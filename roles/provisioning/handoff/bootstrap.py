@@ -44,8 +44,8 @@ def bootstrap_for(
         ),
         InlineItem("Say what the provisioner role may do", role, role_name, Share(("",), policy.statements)),
     )
-    for item in items:
-        if too_large_of(item):
-            raise PolicyError(too_large_of(item), hint="Put the roles under one path and name that path instead.")
     access = AccountAccess(scope.account, scope.partition, region, AccessMode.ASSUME_ROLE, str(role), external)
+    for item in items:
+        if too_large := too_large_of(item, access):
+            raise PolicyError(too_large, hint="Put the roles under one path and name that path instead.")
     return documents_of(Work(access, items), name=f"xacct-provisioner-{scope.account}")

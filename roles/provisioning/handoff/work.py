@@ -12,10 +12,11 @@ from typing import TypeVar
 from roles.errors import PolicyTooLarge
 from roles.policies.document import PolicyDocument, Statement, parse
 from roles.policies.limits import (
-    CUT_OFF_RESERVE_CHARACTERS,
+    INLINE_POLICIES_MAX_CHARACTERS,
     check_bucket_policy,
     check_inline_policies,
     check_trust_policy,
+    inline_room,
 )
 from roles.policies.ownership import ROLE_SIDS, merged, merged_trust
 from roles.provisioning.plan import Slot, inline_policy_of, is_role, slot_of
@@ -144,7 +145,7 @@ def work_for(changes: Iterable[Change], account: AccountAccess) -> Work:
         refused.extend(blocked)
         item = None if blocked or not _is_open(about) else _item(place, about)
         refused += [] if blocked or not _is_open(about) else _by_hand(about)
-        too_large = "" if item is None else too_large_of(item)
+        too_large = "" if item is None else too_large_of(item, account)
         if too_large:
             refused.append(too_large)
         elif item is not None:
@@ -167,14 +168,14 @@ def _by_hand(about: Sequence[Change]) -> list[str]:
     ]
 
 
-def too_large_of(item: Item) -> str:
-    """Return why AWS would refuse the item's document for its size, or an empty text."""
+def too_large_of(item: Item, account: AccountAccess) -> str:
+    """Return why AWS would refuse the item's document in `account` for its size, or an empty text."""
     try:
         if isinstance(item, RoleItem) and item.trust is not None:
-            check_trust_policy(item.trust.merged_trust(), owner=str(item.role))
+            check_trust_policy(item.trust.merged_trust(), owner=str(item.role), limit=account.trust_characters)
         elif isinstance(item, InlineItem):
-            reserve = CUT_OFF_RESERVE_CHARACTERS if item.policy_name == INLINE_POLICY_NAME else 0
-            check_inline_policies(item.share.merged(), owner=str(item.role), reserve=reserve)
+            limit = inline_room() if item.policy_name == INLINE_POLICY_NAME else INLINE_POLICIES_MAX_CHARACTERS
+            check_inline_policies(item.share.merged(), owner=str(item.role), limit=limit)
         elif isinstance(item, BucketItem):
             check_bucket_policy(item.share.merged(), owner=str(item.bucket))
     except PolicyTooLarge as error:

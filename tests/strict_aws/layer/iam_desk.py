@@ -17,6 +17,8 @@ from tests.strict_aws.rules.grammar import statements_of
 from tests.strict_aws.rules.principals import aws_principals, with_principals
 
 _WRITES = ("Create", "Put", "Update", "Delete", "Attach", "Detach", "Tag", "Untag", "Add", "Remove")
+# IAM API Reference: tags in these calls need a permission of their own.
+_TAGGING = {"CreateRole": "iam:TagRole", "CreateInstanceProfile": "iam:TagInstanceProfile"}
 
 
 class IamDesk:
@@ -73,8 +75,8 @@ class IamDesk:
         if not resource:
             return
         yield Question(f"iam:{action}", resource, caller.account, context)
-        if action == "CreateRole" and tags:
-            yield Question("iam:TagRole", resource, caller.account, context)
+        if action in _TAGGING and tags:
+            yield Question(_TAGGING[action], resource, caller.account, context)
         if action == "AddRoleToInstanceProfile":
             role = self._role_arn(parameters, caller.account)
             yield Question("iam:PassRole", role, caller.account, context)
