@@ -11,10 +11,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
+import botocore.endpoint
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from roles.aws import sessions
 from roles.aws.sessions import AccountSession, Purpose, base_client, client_with
+from roles.aws.timeouts import CONNECT_SECONDS, READ_SECONDS
 from roles.errors import AwsAccessDenied, Misconfigured
 from roles.values.accounts import AccessMode
 from roles.values.credentials import Credentials
@@ -103,11 +106,41 @@ def test_every_client_gives_up_in_time_and_says_who_it_is(credentials: Credentia
     for client in (
         base_client("iam", region=REGION, purpose=Purpose.PROVISIONING),
         client_with(credentials, "s3", region=REGION),
+        sessions.kept_session(access())._own_client("iam", REGION),
     ):
         config = client.meta.config
-        assert (config.connect_timeout, config.read_timeout) == (5, 20)
+        assert (config.connect_timeout, config.read_timeout) == (5, 20) == (CONNECT_SECONDS, READ_SECONDS)
         assert config.retries["mode"] == "standard"
         assert "xacct-portal" in config.user_agent
+
+
+def tries_of(client: Any, operation: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Return how often a call leaves while nobody answers."""
+    tries: list[str] = []
+
+    def drop(**_event: Any) -> None:
+        tries.append(operation)
+        raise EndpointConnectionError(endpoint_url="https://nobody.invalid")
+
+    monkeypatch.setattr(botocore.endpoint.time, "sleep", lambda _seconds: None)
+    client.meta.events.register_first("before-send", drop)
+    with pytest.raises(EndpointConnectionError):
+        getattr(client, operation)()
+    return len(tries)
+
+
+def test_a_kept_way_sends_each_call_once_and_others_repeat_it(
+    assuming: AccountSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = sessions.kept_session(assuming.access)
+    assert tries_of(kept.iam, "list_roles", monkeypatch) == tries_of(kept.s3(REGION), "list_buckets", monkeypatch) == 1
+    assert tries_of(assuming.iam, "list_roles", monkeypatch) == 5
+
+
+def test_a_kept_way_assumes_its_role_with_one_call(assuming: AccountSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = sessions.kept_session(access())._own_client("sts", REGION)
+    assert tries_of(client, "get_caller_identity", monkeypatch) == 1
+    assert tries_of(assuming._own_client("sts", REGION), "get_caller_identity", monkeypatch) == 5
 
 
 # --- identities ---
