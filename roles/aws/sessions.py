@@ -130,6 +130,20 @@ def client_with(
     )
 
 
+def own_arn(*, region: str, purpose: Purpose, is_brief: bool = False) -> str:
+    """Return the ARN of the portal's own identity. Each thread asks once, until its sessions are forgotten.
+
+    Raises an `AwsError`. `is_brief` as in `base_client`.
+    """
+    known: dict[tuple[str | None, str], str] = _local.__dict__.setdefault("arns", {})
+    key = (_profile(purpose), region)
+    if key not in known:
+        with translated(service="sts", operation="GetCallerIdentity"):
+            client = base_client("sts", region=region, purpose=purpose, is_brief=is_brief)
+            known[key] = str(client.get_caller_identity()["Arn"])
+    return known[key]
+
+
 def _config(*, is_brief: bool, tries_once: bool) -> Config:
     if tries_once:
         return _ONCE_CONFIG
@@ -191,10 +205,24 @@ class AccountSession:
 
     def _make_client(self, service: str, region: str) -> Any:
         if self.access.mode is AccessMode.AMBIENT:
+            if service != "sts":  # with STS one asks who one is
+                self._require_own_account()
             return self._own_client(service, region)
         if self._credentials is None:
             self._credentials, self.opened_at = self._assume_provisioner(), datetime.now(UTC)
         return self._heard(client_with(self._credentials, service, region=region, **self._haste))
+
+    def _require_own_account(self) -> None:
+        """Raise `Misconfigured` unless the portal's own identity is of this account: a wrong profile must not write."""
+        found = own_arn(region=self.access.region, purpose=Purpose.PROVISIONING, is_brief=self.is_brief)
+        self._require(found.split(":")[4], f"The portal's own identity {found}")
+
+    def _require(self, found: str, what: str) -> None:
+        if found != self.access.account_id:
+            raise Misconfigured(
+                f"{what} is in account {found}, not in {self.access.account_id}. Nothing was read or written there.",
+                hint="Correct XACCT_PROVISIONING_AWS_PROFILE, or the account's way in: choose 'Assume role'.",
+            )
 
     def _own_client(self, service: str, region: str) -> Any:
         return self._heard(base_client(service, region=region, purpose=Purpose.PROVISIONING, **self._haste))
@@ -209,6 +237,7 @@ class AccountSession:
         return paced(client, self.access.account_id, is_page=self.is_page or self.is_brief)
 
     def _assume_provisioner(self) -> Credentials:
+        self._require(self.access.role_arn.split(":")[4], f"The provisioner role {self.access.role_arn}")
         sts = self._own_client("sts", self.access.region)
         wanted: dict[str, Any] = {"RoleArn": self.access.role_arn, "RoleSessionName": PROVISIONER_SESSION_NAME}
         if self.access.external_id:
