@@ -63,6 +63,9 @@ _NO_CREDENTIALS = (
 )
 _SLOW = "AWS asks for fewer calls; the portal slows down and tries again."
 
+# Who signed the call is known no more: new credentials may have come meanwhile.
+EXPIRED_CODES = ("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId")
+
 TABLE: tuple[Row, ...] = (
     # The same code for an unknown principal (wait) and a bad document (never right): the message decides.
     Row("MalformedPolicyDocument", AwsPropagating, _LATER, "iam", "invalid principal"),

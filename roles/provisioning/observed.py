@@ -43,6 +43,7 @@ class Accounts:
 
     def __init__(self, *, is_page: bool = False, is_kept: bool = False) -> None:
         self._is_page, self._is_kept = is_page, is_kept
+        self._has_signed_in_again = False
         self._began = datetime.now(UTC)
         self._sessions: dict[str, AccountSession] = {}
 
@@ -63,6 +64,15 @@ class Accounts:
         if session is None or session.opened_at is None or session.opened_at >= self._began:
             return False
         forget_way(self._sessions.pop(access.account_id))
+        return True
+
+    def sign_in_again(self) -> bool:
+        """Forget all ways and the portal's own credentials, so that they are read again; False the second time."""
+        if self._has_signed_in_again:
+            return False
+        self._has_signed_in_again = True
+        self._sessions.clear()
+        sts.forget_identity()
         return True
 
 

@@ -37,6 +37,8 @@ OWNER_TELLS = (
     "Have the account's owner put exactly these statements in place of all whose Sid begins with 'Xacct', then retry. "
     "The portal cannot see what is there, so the retry takes your word for it."
 )
+ENDED_MEANWHILE = "This access was ended while the run was under way."
+NO_ROLE = "The role does not exist, so nobody holds credentials of it. Once this run has made it, this is written."
 _UNFINISHED = (StepStatus.APPLYING, StepStatus.WAITING)
 _WRITES = (StepAction.CREATE, StepAction.UPDATE, StepAction.DELETE)
 _TITLE_MAX, _PROGRESS_MAX, _AWS_TEXT_MAX = 200, 200, 128  # the columns' widths
@@ -94,10 +96,11 @@ class StepRecord:
         self.row.hint = OWNER_PROVES if is_provable else OWNER_TELLS
         self._save(StepStatus.NEEDS_OWNER)
 
-    def not_wished(self) -> None:
-        """Note that what was to be verified has ended meanwhile; the run of that change has the rest."""
+    def not_done(self, why: str) -> None:
+        """Note that there was nothing to do in the end, and why; a write that was planned is none."""
+        self.row.action, self.row.after = StepAction.NONE, self.row.before
         self.done()
-        self.row.hint = "This access was ended while the run was under way."
+        self.row.hint = why
         self.row.save(update_fields=["hint"])
 
     def interrupted(self) -> None:

@@ -96,6 +96,7 @@ def test_it_says_who_one_is(aws: None) -> None:
     assert identity.arn.startswith(f"arn:aws:sts::{ACCOUNT}:")
 
 
+@pytest.mark.usefixtures("at_home")
 @pytest.mark.parametrize("minutes", [-20, 0, 20])
 def test_the_clock_is_heard_from_an_answer_that_refuses(minutes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     probe = Probe(access())
@@ -107,6 +108,7 @@ def test_the_clock_is_heard_from_an_answer_that_refuses(minutes: int, monkeypatc
     assert round(probe.skew / timedelta(minutes=1)) == minutes
 
 
+@pytest.mark.usefixtures("at_home")
 @pytest.mark.parametrize("headers", [{}, {"Date": "yesterday"}])
 def test_an_answer_without_a_date_says_nothing_of_the_clock(
     headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
@@ -118,6 +120,7 @@ def test_an_answer_without_a_date_says_nothing_of_the_clock(
     assert probe.skew is None
 
 
+@pytest.mark.usefixtures("at_home")
 def test_the_region_that_an_answer_about_a_bucket_names_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     probe = Probe(access())
     answering(probe, {"x-amz-bucket-region": "eu-west-1"}, monkeypatch)
