@@ -290,6 +290,20 @@ def test_accept_shows_who_loses_what_and_that_aws_stays_as_it_is(
     assert aws.bucket_policies["example-data"] == lowered.before
 
 
+@pytest.mark.parametrize(
+    "name", ["", "mallory (AWS user) at 2026-03-01 12:05 UTC, by PutBucketPolicy (arn:aws:iam::2:user/m)"]
+)
+def test_who_may_have_done_it_is_on_the_page_and_in_the_list_or_unknown(
+    name: str, signed_in: SignedIn, alice: User, finding: DriftFinding
+) -> None:
+    DriftFinding.objects.update(done_by=name)
+    client = signed_in(alice)
+    page, listed = client.get(address("change", finding)).content.decode(), client.get(reverse(LIST)).content.decode()
+    assert ("Unknown: CloudTrail of the account has it" in page) == (not name)
+    assert ("Maybe mallory (AWS user) at 2026-03-01 12:05 UTC, by PutBucketPolicy (arn" in page) == bool(name)
+    assert ("maybe mallory (AWS user) at 2026-03-01 12:05 UTC<" in listed) == bool(name)
+
+
 def test_repair_asks_first_and_then_shows_the_run(signed_in: SignedIn, alice: User, finding: DriftFinding) -> None:
     client = signed_in(alice)
     asked = client.get(address("repair", finding)).content.decode()
