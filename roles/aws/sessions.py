@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
 import botocore.session
@@ -31,6 +31,14 @@ if TYPE_CHECKING:
 PROVISIONER_SESSION_NAME = "xacct-portal"
 REFRESH_BEFORE = timedelta(minutes=10)
 KEPT_MAX = 64  # ways into accounts that a process keeps open; a way has up to three clients
+
+
+class CloudTrailReader(Protocol):
+    """What is used of boto3's client of CloudTrail."""
+
+    def lookup_events(self, **asked: Any) -> dict[str, Any]:
+        """Return one page of events, newest first."""
+
 
 _CONFIG = Config(
     connect_timeout=CONNECT_SECONDS,
@@ -186,6 +194,11 @@ class AccountSession:
     def s3(self, region: str) -> S3Client:
         """S3 of this account in `region`."""
         client: S3Client = self._client("s3", region)
+        return client
+
+    def cloudtrail(self, region: str) -> CloudTrailReader:
+        """CloudTrail of this account in `region`."""
+        client: CloudTrailReader = self._client("cloudtrail", region)
         return client
 
     def _client(self, service: str, region: str) -> Any:

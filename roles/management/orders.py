@@ -10,8 +10,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from roles import context
-from roles.errors import PortalError, StalePlan
+from roles.errors import PortalError
 from roles.management.results import BAD_INPUT, FAILED, PLANNED, Result, reconciled
+from roles.management.seen import Seen, add_options
 from roles.management.steps import StepLine
 from roles.models import ProvisioningRun
 from roles.models.choices import RunStatus
@@ -24,8 +25,7 @@ class OrderCommand(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take how to look, and what was seen."""
         parser.add_argument("--plan", action="store_true", help="read AWS, show what would be done, do nothing")
-        parser.add_argument("--expected-plan", metavar="DIGEST", default="", help="the digest that the plan showed")
-        parser.add_argument("--seen", metavar="DIGEST", default="", help="what AWS had, as the plan showed it")
+        add_options(parser)
         parser.add_argument("--reason", default="", help="why, for the history")
         parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
 
@@ -35,8 +35,7 @@ class OrderCommand(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Show the plan; or do what it said, if all is as it was seen, and show that."""
-        is_confirmed = bool(options["expected_plan"] and options["seen"])
-        if options["plan"] == is_confirmed:
+        if Seen.of(options) is None and not options["plan"]:
             raise CommandError(
                 "Look with --plan first. Then give --expected-plan and --seen as the plan showed them, without --plan.",
                 returncode=BAD_INPUT,
@@ -44,8 +43,6 @@ class OrderCommand(BaseCommand):
         with context.use(context.RequestContext()):
             try:
                 self._look(options) if options["plan"] else self._do(options)
-            except StalePlan as error:
-                raise CommandError(str(error), returncode=FAILED) from error
             except PortalError as error:
                 raise CommandError(str(error), returncode=BAD_INPUT) from error
 
@@ -58,7 +55,7 @@ class OrderCommand(BaseCommand):
         return context.SystemActor(f"command:{type(self).__module__.rpartition('.')[2]}")
 
     def _look(self, options: dict[str, Any], *, found: Look | None = None, stale: str = "") -> None:
-        """Show the plan. Ends with 1 when it is blocked, is not any more what was seen, or AWS cannot be read."""
+        """Show the plan. Ends with 1 when it is blocked or AWS cannot be read, with 2 when it is not as it was seen."""
         found = found or self._found(options)
         errors = [one for one in (stale, found.problem, *found.blocked) if one]
         status = RunStatus.FAILED.value if errors else PLANNED if found.plan and found.plan.writes else ""
@@ -76,7 +73,7 @@ class OrderCommand(BaseCommand):
             for line in (*result.as_lines(otherwise="AWS cannot be read now."), *_below(found)):
                 self.stdout.write(line)
         if errors:
-            raise CommandError("\n".join(errors), returncode=FAILED)
+            raise CommandError("\n".join(errors), returncode=BAD_INPUT if stale else FAILED)
 
     def _do(self, options: dict[str, Any]) -> None:
         found = self._found(options)
@@ -111,4 +108,5 @@ def _below(found: Look) -> Iterator[str]:
     """Yield what there is to know of the plan, and how to confirm it."""
     yield from _warnings(found)
     yield "Plan: nothing was changed."
-    yield f"To do just this, give: --expected-plan {found.digest} --seen {found.seen}"
+    if how := Seen(found.digest, found.seen).as_text():
+        yield how

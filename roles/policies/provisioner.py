@@ -71,6 +71,10 @@ _BUCKET_ACTIONS = {
     "s3:PutBucketPolicy": "write a bucket's policy",
     "s3:DeleteBucketPolicy": "delete a bucket's policy that nothing is left in",
 }
+# Knows no resource but '*' (Service Authorization Reference, AWS CloudTrail).
+_TRAIL_ACTIONS = {"cloudtrail:LookupEvents": "say who may have made a change by hand"}
+# Without these all works, and less is said.
+OPTIONAL_ACTIONS: dict[str, str] = {**_TRAIL_ACTIONS}
 # What the engine cannot do without each action. It asks for no other.
 ACTIONS: dict[str, str] = {
     **_ROLE_ACTIONS,
@@ -150,6 +154,11 @@ def provisioner_trust(principal: str, external_id: str) -> PolicyDocument:
 def provisioner_policy(scope: ProvisionerScope) -> PolicyDocument:
     """Return what the provisioner role may do: exactly what the engine does to the scope's roles and buckets."""
     return PolicyDocument((*role_statements(scope), *_bucket_statements(scope.buckets)))
+
+
+def optional_statements() -> tuple[Statement, ...]:
+    """Return what the portal may be allowed besides, to say more: an owner may leave it out."""
+    return (_statement("WhoChangedIt", "Allow", _TRAIL_ACTIONS, ["*"]),)
 
 
 def role_statements(scope: ProvisionerScope) -> tuple[Statement, ...]:

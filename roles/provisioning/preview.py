@@ -103,12 +103,6 @@ def plans_if_cut_off(*rows: CutOff) -> tuple[Plan, ...]:
     return _plan_after(lambda: CutOff.objects.bulk_create(rows), *dict.fromkeys(row.source for row in rows))
 
 
-def plan_if_lifted(row: CutOff) -> Plan:
-    """Return what a run would do if this cut-off was lifted. Raises an `AwsError`."""
-    ended = CutOff.objects.filter(pk=row.pk)
-    return _plan_after(lambda: ended.update(ended_at=timezone.now()), row.source)[0]
-
-
 def _plan_after(write: Callable[[], object], *sources: IamRole) -> tuple[Plan, ...]:
     """Return one plan for each source role as it would be after `write`, which is rolled back."""
     # Asked before: STS is not to be called inside a transaction.

@@ -12,6 +12,7 @@ from roles.errors import Conflict
 from roles.models import CutOff, DriftFinding, IamRole, ProvisioningRun, ProvisioningStep
 from roles.models.choices import RunStatus, StepStatus
 from roles.operations.accept_drift import accept_drift
+from roles.operations.lift_cut_offs import lift_cut_off
 from roles.operations.repair_drift import repair_drift
 from roles.provisioning import desired, preview, runner
 from roles.provisioning.handoff import documents_for
@@ -241,11 +242,12 @@ def test_the_plan_shows_it_and_nothing_is_saved(aws: WatchedAws, procedure: fact
     assert not CutOff.objects.exists()
 
 
-def test_the_plan_of_lifting_shows_that_it_goes(aws: WatchedAws, procedure: factories.Procedure) -> None:
+def test_the_plan_of_lifting_shows_that_it_goes(aws: WatchedAws, procedure: factories.Procedure, alice: Any) -> None:
     mapping = procedure.map()
     row = cut(procedure, "bob")
     reconciled(mapping)
-    plan = preview.plan_if_lifted(row)
+    reconciled(mapping)
+    plan = preview.plan_if(lambda: lift_cut_off(actor=alice, cut_off=row))
     assert [(change.resource, change.action.value) for change in plan.changes if change.writes] == [
         (RESOURCE, "delete")
     ]

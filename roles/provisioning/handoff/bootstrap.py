@@ -7,6 +7,7 @@ from roles.policies.provisioner import (
     PROVISIONER_ROLE,
     PROVISIONER_SID,
     ProvisionerScope,
+    optional_statements,
     provisioner_policy,
     provisioner_trust,
 )
@@ -22,9 +23,10 @@ def bootstrap_for(
     """Return what the owner has to do so that the portal can do the rest by itself.
 
     `principal` is the ARN of the portal's provisioning identity; `external` the account's external id, as
-    `values.accounts.new_external_id` makes them. The role's policy is `provisioner_policy(scope)` and nothing else: run
-    the new files again when roles or buckets are added. Raises `InputError` for an external id that STS would refuse,
-    and `PolicyError` for a scope that is empty or too long to list.
+    `values.accounts.new_external_id` makes them. The role's policy is `provisioner_policy(scope)` and, in a statement
+    of its own, what `optional_statements` has: run the new files again when roles or buckets are added. Raises
+    `InputError` for an external id that STS would refuse, and `PolicyError` for a scope that is empty or too long to
+    list.
     """
     role = RoleArn(scope.partition, scope.account, role_name)
     policy, trust = provisioner_policy(scope), provisioner_trust(principal, external_id(external))
@@ -42,7 +44,12 @@ def bootstrap_for(
             exists=None,
             trust=Share((PROVISIONER_SID,), trust.statements),
         ),
-        InlineItem("Say what the provisioner role may do", role, role_name, Share(("",), policy.statements)),
+        InlineItem(
+            "Say what the provisioner role may do",
+            role,
+            role_name,
+            Share(("",), (*policy.statements, *optional_statements())),
+        ),
     )
     access = AccountAccess(scope.account, scope.partition, region, AccessMode.ASSUME_ROLE, str(role), external)
     for item in items:
