@@ -33,9 +33,11 @@ def pytest_configure() -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
     """Put back what migrations entered: the database is emptied after a test that other threads or processes see."""
     yield
+    if nextitem is None:  # the database is gone
+        return
     mark = item.get_closest_marker("django_db")
     is_marked = mark is not None and bool(mark.kwargs.get("transaction"))
     if is_marked or {"live_server", "transactional_db"} & set(getattr(item, "fixturenames", ())):

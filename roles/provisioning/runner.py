@@ -7,6 +7,7 @@ any instant and taken up by whoever comes next.
 
 from __future__ import annotations
 
+import secrets
 import socket
 import time
 from collections.abc import Callable
@@ -52,11 +53,14 @@ from roles.provisioning.resources import Desired, DesiredAccess, DesiredDocument
 from roles.provisioning.verify import Verifier
 from roles.values.accounts import AccessMode
 
-ATTEMPTS_MAX = 8
+ATTEMPTS_MAX = 12  # with the pauses between them: given up after two hours at most
 POSTPONE_SECONDS = 30
+POSTPONE_LONGEST_SECONDS = 900
 CLAIM_FRESH = 0.75  # of its time left: nobody else can have the run
 # Without a change in this run there is nothing that AWS could still be making visible, other runs' changes aside.
 UNCHANGED_PATIENCE_SECONDS = 5.0
+
+_random = secrets.SystemRandom()
 
 UNEXPECTED = PortalError(
     "The portal made a mistake in this run and stopped.",
@@ -313,9 +317,16 @@ class _Attempt:
             error = next(iter(self.owed.values()), None)
             recording.finish(self.run, status, concerned=self.concerned, error=error)
         elif self._is_worth_waiting(error) and self.run.attempts < ATTEMPTS_MAX:
-            recording.postpone(self.run, error, until=timezone.now() + timedelta(seconds=POSTPONE_SECONDS))
+            recording.postpone(self.run, error, until=timezone.now() + self._pause(error))
         else:
             recording.finish(self.run, RunStatus.FAILED, concerned=self.concerned, error=error)
+
+    def _pause(self, error: PortalError) -> timedelta:
+        """Return how long to leave AWS alone: longer after each attempt, and up to half of it by chance."""
+        seconds = POSTPONE_SECONDS
+        if not isinstance(error, LeaseBusy | LeaseLost):  # a lease is free soon
+            seconds = min(seconds * 2 ** (self.run.attempts - 1), POSTPONE_LONGEST_SECONDS)
+        return timedelta(seconds=_random.uniform(seconds / 2, seconds))
 
     @staticmethod
     def _is_worth_waiting(error: PortalError) -> bool:

@@ -12,7 +12,7 @@ from django.test import Client
 from roles.models import GroupRole, ProvisioningRun, User
 from roles.provisioning import runner
 from tests import factories
-from tests.fakes.aws import FakeAws, foreign, installed
+from tests.strict_aws.watched import THEIRS, WatchedAws
 
 SignedIn = Callable[[User], Client]
 
@@ -29,19 +29,11 @@ def signed_in(db: None) -> SignedIn:
     return sign_in
 
 
-PARTNER = "arn:aws:iam::222222222222:role/partner"
-THEIRS = foreign(
-    "PartnerReads", Principal={"AWS": PARTNER}, Action=["s3:GetObject"], Resource=["arn:aws:s3:::example-data/r/*"]
-)
-
-
 @pytest.fixture
-def aws() -> Iterator[FakeAws]:
+def aws() -> Iterator[WatchedAws]:
     """The procedure's AWS before the portal: a bucket with somebody else's statement."""
-    world = FakeAws(buckets={"example-data": "222222222222"})
-    world.add_role(PARTNER)
-    world.bucket_policies["example-data"] = {"Version": "2012-10-17", "Statement": [THEIRS]}
-    yield from installed(world)
+    with WatchedAws(THEIRS) as world:
+        yield world
 
 
 @pytest.fixture

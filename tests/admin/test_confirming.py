@@ -13,9 +13,9 @@ from roles.models import AuditEvent, BucketGrant, GroupRole, IamRole, Membership
 from roles.operations.map_role_to_group import map_role_to_group
 from roles.provisioning import runner
 from tests import factories
-from tests.admin.conftest import THEIRS, SignedIn, hidden, provisioned
-from tests.fakes.aws import FakeAws
+from tests.admin.conftest import SignedIn, hidden, provisioned
 from tests.operations.conftest import a_token, is_forgotten
+from tests.strict_aws.watched import EXTERNAL_ID, PARTNER, THEIRS, WatchedAws
 
 ROLE_B = "arn:aws:iam::222222222222:role/MyRoleB"
 STALE = "AWS changed since you looked."
@@ -23,7 +23,7 @@ WISH_CHANGED = "What is to be done changed since you looked."
 
 
 @pytest.fixture
-def mapping(aws: FakeAws, procedure: factories.Procedure) -> GroupRole:
+def mapping(aws: WatchedAws, procedure: factories.Procedure) -> GroupRole:
     """The procedure, provisioned."""
     return provisioned(procedure.map())
 
@@ -82,7 +82,7 @@ def rows() -> list[object]:
 
 @pytest.mark.parametrize("what", SAVED)
 def test_an_auditor_is_refused_before_anything_is_looked_at(
-    what: str, procedure: factories.Procedure, mapping: GroupRole, auditor_client: Client, aws: FakeAws
+    what: str, procedure: factories.Procedure, mapping: GroupRole, auditor_client: Client, aws: WatchedAws
 ) -> None:
     address, typed = saving(procedure, mapping, what)
     aws.calls.clear()
@@ -140,11 +140,12 @@ def test_going_back_shows_the_form_with_what_was_typed(
 
 
 def test_a_change_of_aws_between_looking_and_confirming_is_said_and_shown(
-    aws: FakeAws, procedure: factories.Procedure, mapping: GroupRole, admin_client: Client
+    aws: WatchedAws, procedure: factories.Procedure, mapping: GroupRole, admin_client: Client
 ) -> None:
     address, typed = saving(procedure, mapping, "new grant")
     sent = hidden(admin_client.post(address, typed).content.decode())
-    aws.bucket_policies["example-data"]["Statement"].append({**THEIRS, "Sid": "AnotherPartner"})
+    more = [*aws.bucket_policies["example-data"]["Statement"], {**THEIRS, "Sid": "AnotherPartner"}]
+    aws.bucket_policies["example-data"] = {"Version": "2012-10-17", "Statement": more}
     response = admin_client.post(address, {**sent, "step": "confirm"})
     page = response.content.decode()
     assert response.status_code == 409
@@ -154,7 +155,7 @@ def test_a_change_of_aws_between_looking_and_confirming_is_said_and_shown(
 
 
 def test_aws_that_cannot_be_read_any_more_is_said_and_does_not_stop_the_admin(
-    aws: FakeAws, procedure: factories.Procedure, mapping: GroupRole, admin_client: Client
+    aws: WatchedAws, procedure: factories.Procedure, mapping: GroupRole, admin_client: Client
 ) -> None:
     address = reverse("admin:roles_grouprole_remove", args=[mapping.pk])
     sent = hidden(admin_client.get(address).content.decode())
@@ -207,7 +208,9 @@ def test_what_the_operation_refuses_is_told_at_the_form_and_not_asked_about(
     assert "has a grant on example-data/ already" in response.content.decode()
 
 
-def test_sizes_stand_against_their_limits(procedure: factories.Procedure, aws: FakeAws, admin_client: Client) -> None:
+def test_sizes_stand_against_their_limits(
+    procedure: factories.Procedure, aws: WatchedAws, admin_client: Client
+) -> None:
     address = reverse("admin:roles_usergroup_map_role", args=[procedure.group.pk])
     page = admin_client.post(address, {"role": procedure.role_a.pk, "access": "READWRITE"}).content.decode()
     for limit in ("of 2,048 characters", "of 10,240 characters", "of 20,480 bytes"):
@@ -215,10 +218,9 @@ def test_sizes_stand_against_their_limits(procedure: factories.Procedure, aws: F
 
 
 def test_a_dead_principal_in_a_statement_of_others_is_warned_of(
-    procedure: factories.Procedure, aws: FakeAws, admin_client: Client
+    procedure: factories.Procedure, aws: WatchedAws, admin_client: Client
 ) -> None:
-    dead = {**THEIRS, "Principal": {"AWS": "AROAEXAMPLEEXAMPLE123"}}
-    aws.bucket_policies["example-data"]["Statement"] = [dead]
+    aws.role(PARTNER).delete()
     address = reverse("admin:roles_usergroup_map_role", args=[procedure.group.pk])
     page = admin_client.post(address, {"role": procedure.role_a.pk, "access": "READWRITE"}).content.decode()
     assert "Statements of others name identities that were deleted" in page
@@ -232,7 +234,9 @@ CONNECT = {
     "source_access_mode": "ambient",
     "target_account_id": "222222222222",
     "target_role": "MyRoleB",
-    "target_access_mode": "ambient",
+    "target_access_mode": "assume-role",
+    "target_provisioner_role_arn": "arn:aws:iam::222222222222:role/xacct-provisioner",
+    "target_external_id": EXTERNAL_ID,
     "attribution": "on",
     "bucket": "example-data",
     "region": "us-east-1",
@@ -241,7 +245,7 @@ CONNECT = {
 }
 
 
-def test_connecting_shows_the_plan_against_aws_and_enters_nothing(aws: FakeAws, admin_client: Client) -> None:
+def test_connecting_shows_the_plan_against_aws_and_enters_nothing(aws: WatchedAws, admin_client: Client) -> None:
     response = admin_client.post(reverse("admin:connect_bucket"), CONNECT)
     page = response.content.decode()
     assert response.status_code == 200
@@ -253,14 +257,14 @@ def test_connecting_shows_the_plan_against_aws_and_enters_nothing(aws: FakeAws, 
     assert [ProvisioningRun.objects.get().plan_digest] == hidden(page)["expected_plan"]
 
 
-def test_what_was_typed_to_connect_can_be_corrected(aws: FakeAws, admin_client: Client) -> None:
+def test_what_was_typed_to_connect_can_be_corrected(aws: WatchedAws, admin_client: Client) -> None:
     sent = hidden(admin_client.post(reverse("admin:connect_bucket"), CONNECT).content.decode())
     page = admin_client.post(reverse("admin:connect_bucket"), {**sent, "step": "edit"}).content.decode()
     assert 'value="example-data"' in page and "Show the plan" in page
     assert not IamRole.objects.exists()
 
 
-def test_connecting_is_refused_when_aws_moved(aws: FakeAws, admin_client: Client) -> None:
+def test_connecting_is_refused_when_aws_moved(aws: WatchedAws, admin_client: Client) -> None:
     sent = hidden(admin_client.post(reverse("admin:connect_bucket"), CONNECT).content.decode())
     aws.bucket_policies.clear()
     response = admin_client.post(reverse("admin:connect_bucket"), {**sent, "step": "confirm"})
@@ -269,7 +273,7 @@ def test_connecting_is_refused_when_aws_moved(aws: FakeAws, admin_client: Client
     assert not IamRole.objects.exists()
 
 
-def test_a_role_that_exists_is_adopted_only_when_the_admin_says_so(aws: FakeAws, admin_client: Client) -> None:
+def test_a_role_that_exists_is_adopted_only_when_the_admin_says_so(aws: WatchedAws, admin_client: Client) -> None:
     aws.add_role(ROLE_B)
     page = admin_client.post(reverse("admin:connect_bucket"), CONNECT).content.decode()
     assert "that the portal did not make" in page and "1 blocked" in page
@@ -285,7 +289,7 @@ def test_a_role_that_exists_is_adopted_only_when_the_admin_says_so(aws: FakeAws,
 # --- adopting from a run that stopped ---
 
 
-def stopped_run(aws: FakeAws, procedure: factories.Procedure, alice: User) -> ProvisioningRun:
+def stopped_run(aws: WatchedAws, procedure: factories.Procedure, alice: User) -> ProvisioningRun:
     aws.add_role(ROLE_B)
     mapping = map_role_to_group(actor=alice, group=procedure.group, role=procedure.role_a)
     run = runner.reconcile(mapping.runs.get().pk)
@@ -294,7 +298,7 @@ def stopped_run(aws: FakeAws, procedure: factories.Procedure, alice: User) -> Pr
 
 
 def test_a_run_that_met_a_role_of_others_offers_admins_to_adopt_it(
-    aws: FakeAws, procedure: factories.Procedure, alice: User, audrey: User, signed_in: SignedIn
+    aws: WatchedAws, procedure: factories.Procedure, alice: User, audrey: User, signed_in: SignedIn
 ) -> None:
     run = stopped_run(aws, procedure, alice)
     adopt = reverse("admin:roles_iamrole_adopt", args=[procedure.role_b.pk])
@@ -304,7 +308,7 @@ def test_a_run_that_met_a_role_of_others_offers_admins_to_adopt_it(
 
 
 def test_adopting_shows_the_plan_and_queues_the_run(
-    aws: FakeAws, procedure: factories.Procedure, alice: User, admin_client: Client
+    aws: WatchedAws, procedure: factories.Procedure, alice: User, admin_client: Client
 ) -> None:
     stopped = stopped_run(aws, procedure, alice)
     address = reverse("admin:roles_iamrole_adopt", args=[procedure.role_b.pk])

@@ -16,17 +16,18 @@ from roles.models import CutOff, GroupRole, IssuedToken, Membership, Provisionin
 from roles.provisioning import runner
 from tests import factories
 from tests.admin.conftest import SignedIn
-from tests.fakes.aws import FakeAws, installed
 from tests.operations.conftest import a_token, is_forgotten
+from tests.strict_aws.watched import WatchedAws
 
 
 @pytest.fixture
-def aws() -> Iterator[FakeAws]:
-    yield from installed(FakeAws(buckets={"example-data": "222222222222"}))
+def aws() -> Iterator[WatchedAws]:
+    with WatchedAws() as world:
+        yield world
 
 
 @pytest.fixture
-def mapping(aws: FakeAws, procedure: factories.Procedure) -> GroupRole:
+def mapping(aws: WatchedAws, procedure: factories.Procedure) -> GroupRole:
     """The procedure's mapping, in sync."""
     row = procedure.map()
     runner.reconcile(factories.ProvisioningRunFactory(role=row.role, mapping=row).pk)
@@ -68,7 +69,7 @@ def test_an_auditor_may_neither_look_nor_do(
 
 
 def test_the_page_names_the_people_the_roles_and_the_end_and_shows_the_plan(
-    token: IssuedToken, procedure: factories.Procedure, admin_client: Client, aws: FakeAws
+    token: IssuedToken, procedure: factories.Procedure, admin_client: Client, aws: WatchedAws
 ) -> None:
     written = len(aws.writes)
     page = admin_client.get(of(procedure.bob))
@@ -84,7 +85,7 @@ def test_the_page_names_the_people_the_roles_and_the_end_and_shows_the_plan(
 
 
 def test_confirming_cuts_off_and_leads_to_the_run(
-    token: IssuedToken, procedure: factories.Procedure, admin_client: Client, aws: FakeAws
+    token: IssuedToken, procedure: factories.Procedure, admin_client: Client, aws: WatchedAws
 ) -> None:
     page = admin_client.get(of(procedure.bob))
     done = admin_client.post(of(procedure.bob), {"reason": "lost laptop", "expected_plan": digest_in(page)})
@@ -135,7 +136,7 @@ def test_who_has_nothing_is_not_asked_about(mapping: GroupRole, admin_client: Cl
 
 
 def test_an_aws_that_cannot_be_read_does_not_stop_the_admin(
-    token: IssuedToken, procedure: factories.Procedure, admin_client: Client, aws: FakeAws
+    token: IssuedToken, procedure: factories.Procedure, admin_client: Client, aws: WatchedAws
 ) -> None:
     aws.fail_always["get_role_policy"] = AwsUnreachable("AWS does not answer.")
     page = text_of(admin_client.get(of(procedure.bob)))

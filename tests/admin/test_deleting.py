@@ -12,13 +12,14 @@ from roles.models import AssumeRoleGrant, BucketGrant, GroupRole, IamRole, Provi
 from roles.provisioning import runner
 from tests import factories
 from tests.admin.conftest import SignedIn, hidden, provisioned
-from tests.fakes.aws import FakeAws
+from tests.strict_aws.watched import WatchedAws, foreign
 
 pytestmark = pytest.mark.django_db
+OF_OTHERS = "arn:aws:iam::111111111111:policy/of-others"
 
 
 @pytest.fixture
-def role(aws: FakeAws, procedure: factories.Procedure) -> IamRole:
+def role(aws: WatchedAws, procedure: factories.Procedure) -> IamRole:
     """The procedure's source role, in AWS and not used any more."""
     mapping = provisioned(procedure.map())
     GroupRole.objects.update(ended_at=timezone.now(), state="removing")
@@ -64,7 +65,7 @@ def test_a_role_that_is_used_says_why_it_stays(admin_client: Client, role: IamRo
     assert "These grants are open" in shown
 
 
-def test_the_page_shows_the_plan_and_asks_for_the_name(admin_client: Client, role: IamRole, aws: FakeAws) -> None:
+def test_the_page_shows_the_plan_and_asks_for_the_name(admin_client: Client, role: IamRole, aws: WatchedAws) -> None:
     assert address(role) in page_of(admin_client, role)
     asked = admin_client.get(address(role)).content.decode()
     for text in ("Plan: 2 changes in AWS", "Delete role MyRoleA", "Type MyRoleA to confirm", 'name="typed"'):
@@ -87,20 +88,21 @@ def test_without_the_plan_nothing_is_deleted(admin_client: Client, role: IamRole
 
 
 def test_a_change_of_aws_since_is_said_and_a_plan_that_is_blocked_has_no_button(
-    admin_client: Client, role: IamRole, aws: FakeAws
+    admin_client: Client, role: IamRole, aws: WatchedAws
 ) -> None:
     asked = admin_client.get(address(role)).content.decode()
     assert 'value="confirm"' in asked
-    aws.role(str(role.arn)).attached.append("arn:aws:iam::aws:policy/ReadOnlyAccess")
+    aws.add_policy(OF_OTHERS, {"Version": "2012-10-17", "Statement": [foreign("Theirs", Resource="*")]})
+    aws.role(str(role.arn)).attach(OF_OTHERS)
     response = admin_client.post(address(role), {**hidden(asked), "step": "confirm", "typed": role.name})
     shown = response.content.decode()
     assert response.status_code == 409
-    assert "arn:aws:iam::aws:policy/ReadOnlyAccess" in shown
+    assert OF_OTHERS in shown
     assert 'value="confirm"' not in shown
     assert orders() == []
 
 
-def test_where_aws_cannot_be_read_there_is_no_button(admin_client: Client, role: IamRole, aws: FakeAws) -> None:
+def test_where_aws_cannot_be_read_there_is_no_button(admin_client: Client, role: IamRole, aws: WatchedAws) -> None:
     aws.fail_always["get_role"] = AwsAccessDenied("AWS said no.", aws_code="AccessDenied")
     shown = admin_client.get(address(role)).content.decode()
     assert "AWS cannot be read now" in shown
@@ -109,7 +111,7 @@ def test_where_aws_cannot_be_read_there_is_no_button(admin_client: Client, role:
 
 
 def test_confirmed_it_is_deleted_by_the_run_and_not_offered_again(
-    admin_client: Client, role: IamRole, aws: FakeAws, alice: User
+    admin_client: Client, role: IamRole, aws: WatchedAws, alice: User
 ) -> None:
     asked = admin_client.get(address(role)).content.decode()
     sent = {**hidden(asked), "step": "confirm", "typed": role.name, "reason": "OPS-12"}
@@ -123,4 +125,4 @@ def test_confirmed_it_is_deleted_by_the_run_and_not_offered_again(
     assert "Delete role MyRoleA" in shown
     assert "1 of 1 steps done" in shown
     assert address(role) not in page_of(admin_client, role)
-    assert ("111111111111", "MyRoleA") not in aws.roles
+    assert not aws.has_role(str(role.arn))

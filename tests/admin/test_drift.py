@@ -16,8 +16,10 @@ from roles.policies.document import PolicyDocument
 from roles.provisioning import outbox, runner
 from roles.values.arns import AccessLevel
 from tests import factories
-from tests.admin.conftest import THEIRS, SignedIn, hidden, provisioned
-from tests.fakes.aws import FakeAws
+from tests.admin.conftest import SignedIn, hidden, provisioned
+from tests.provisioning.drifting import with_policy
+from tests.strict_aws.rules.normal import normal
+from tests.strict_aws.watched import THEIRS, WatchedAws
 
 LIST = "admin:roles_driftfinding_changelist"
 
@@ -205,12 +207,12 @@ def test_list_and_overview_cost_the_same_with_more_findings(
 
 
 @pytest.fixture
-def lowered(aws: FakeAws, procedure: factories.Procedure) -> DriftFinding:
+def lowered(aws: WatchedAws, procedure: factories.Procedure) -> DriftFinding:
     """The same in an AWS that can be read: the bucket of a provisioned mapping, with a lower level than granted."""
     provisioned(procedure.map())
     wished = aws.bucket_policies["example-data"]
     lower = {**wished, "Statement": [wished["Statement"][0], *policy(procedure, AccessLevel.READ)["Statement"]]}
-    aws.bucket_policies["example-data"] = lower
+    aws.bucket_policies["example-data"] = lower = normal(lower)
     return DriftFinding.objects.create(
         bucket=procedure.bucket,
         account_id="222222222222",
@@ -224,7 +226,7 @@ def lowered(aws: FakeAws, procedure: factories.Procedure) -> DriftFinding:
 
 
 def test_repair_shows_the_plan_and_the_run_does_it(
-    signed_in: SignedIn, alice: User, lowered: DriftFinding, aws: FakeAws
+    signed_in: SignedIn, alice: User, lowered: DriftFinding, aws: WatchedAws
 ) -> None:
     client = signed_in(alice)
     asked = client.get(address("repair", lowered)).content.decode()
@@ -250,11 +252,11 @@ def test_repair_by_a_run_that_is_queued_already_shows_that_runs_plan(
 
 @pytest.mark.parametrize("name", ["repair", "accept"])
 def test_a_change_of_aws_since_the_plan_was_shown_is_said_and_the_new_plan_shown(
-    name: str, signed_in: SignedIn, alice: User, lowered: DriftFinding, aws: FakeAws
+    name: str, signed_in: SignedIn, alice: User, lowered: DriftFinding, aws: WatchedAws
 ) -> None:
     client = signed_in(alice)
     asked = client.get(address(name, lowered)).content.decode()
-    aws.bucket_policies["example-data"]["Statement"].append({**THEIRS, "Sid": "CameSince"})
+    with_policy(aws, lambda found: [*found, {**THEIRS, "Sid": "CameSince"}])
     response = client.post(address(name, lowered), {**hidden(asked), "step": "confirm"})
     assert response.status_code == 409
     page = response.content.decode()
@@ -265,7 +267,7 @@ def test_a_change_of_aws_since_the_plan_was_shown_is_said_and_the_new_plan_shown
 
 
 def test_accept_shows_who_loses_what_and_that_aws_stays_as_it_is(
-    signed_in: SignedIn, alice: User, lowered: DriftFinding, aws: FakeAws
+    signed_in: SignedIn, alice: User, lowered: DriftFinding, aws: WatchedAws
 ) -> None:
     client = signed_in(alice)
     asked = client.get(address("accept", lowered)).content.decode()

@@ -16,7 +16,7 @@ from roles.provisioning import preview
 from roles.provisioning.resources import Plan
 from tests import factories
 from tests.admin.conftest import provisioned
-from tests.fakes.aws import FakeAws
+from tests.strict_aws.watched import WatchedAws
 
 
 def if_ended(grant: AssumeRoleGrant | BucketGrant, actor: User) -> Plan:
@@ -33,7 +33,7 @@ def asking(grant: Model) -> str:
 
 
 def test_a_grant_that_nobody_uses_changes_nothing_in_aws(
-    aws: FakeAws, alice: User, procedure: factories.Procedure
+    aws: WatchedAws, alice: User, procedure: factories.Procedure
 ) -> None:
     assert if_ended(procedure.bucket_grant, alice).changes == ()
     assert if_ended(procedure.assume_grant, alice).changes == ()
@@ -41,7 +41,7 @@ def test_a_grant_that_nobody_uses_changes_nothing_in_aws(
 
 
 def test_the_plan_takes_out_what_the_bucket_grant_gave_and_writes_nothing(
-    aws: FakeAws, alice: User, procedure: factories.Procedure
+    aws: WatchedAws, alice: User, procedure: factories.Procedure
 ) -> None:
     provisioned(procedure.map())
     aws.calls.clear()
@@ -52,14 +52,14 @@ def test_the_plan_takes_out_what_the_bucket_grant_gave_and_writes_nothing(
 
 
 def test_the_plan_takes_out_what_the_assume_role_grant_gave(
-    aws: FakeAws, alice: User, procedure: factories.Procedure
+    aws: WatchedAws, alice: User, procedure: factories.Procedure
 ) -> None:
     provisioned(procedure.map())
     assert ("5", "update") in writes(if_ended(procedure.assume_grant, alice))
 
 
 def test_each_source_role_in_use_has_its_plan_and_a_shared_document_is_shown_once(
-    aws: FakeAws, admin_client: Client, procedure: factories.Procedure
+    aws: WatchedAws, admin_client: Client, procedure: factories.Procedure
 ) -> None:
     provisioned(procedure.map())
     other = factories.IamRoleFactory(account=procedure.account_a, name="MyRoleC")
@@ -72,7 +72,7 @@ def test_each_source_role_in_use_has_its_plan_and_a_shared_document_is_shown_onc
 
 
 def test_ending_shows_the_documents_and_the_statements_of_others(
-    aws: FakeAws, admin_client: Client, procedure: factories.Procedure
+    aws: WatchedAws, admin_client: Client, procedure: factories.Procedure
 ) -> None:
     provisioned(procedure.map())
     page = admin_client.get(asking(procedure.bucket_grant)).content.decode()

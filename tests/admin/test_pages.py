@@ -16,7 +16,7 @@ from roles.models import AuditEvent, GroupRole, Membership, ProvisioningRun, Use
 from roles.provisioning import preview
 from tests import factories
 from tests.admin.conftest import SignedIn, hidden
-from tests.fakes.aws import FakeAws
+from tests.strict_aws.watched import WatchedAws
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_removing_a_member_asks_first_and_names_the_effect(
 
 
 def test_removing_a_mapping_names_the_people_and_their_number(
-    admin_client: Client, procedure: factories.Procedure, aws: FakeAws
+    admin_client: Client, procedure: factories.Procedure, aws: WatchedAws
 ) -> None:
     mapping = procedure.map()
     factories.MembershipFactory(group=procedure.group, user=factories.UserFactory(username="dora"))
@@ -153,7 +153,7 @@ def test_removing_a_mapping_is_possible_while_aws_cannot_be_read(
 
 
 def test_a_stale_removal_shows_the_new_plan_and_keeps_the_reason(
-    admin_client: Client, procedure: factories.Procedure, aws: FakeAws
+    admin_client: Client, procedure: factories.Procedure, aws: WatchedAws
 ) -> None:
     mapping = procedure.map()
     address = reverse("admin:roles_grouprole_remove", args=[mapping.pk])
@@ -222,7 +222,7 @@ def test_narrowing_is_changed_through_the_operation(
 
 
 def test_ending_a_grant_asks_first_with_the_people(
-    admin_client: Client, procedure: factories.Procedure, aws: FakeAws
+    admin_client: Client, procedure: factories.Procedure, aws: WatchedAws
 ) -> None:
     procedure.map()
     address = reverse("admin:roles_bucketgrant_end_confirm", args=[procedure.bucket_grant.pk])

@@ -10,21 +10,22 @@ from django.urls import reverse
 from roles.models import BucketGrant, ProvisioningRun, ProvisioningStep, User
 from roles.provisioning import outbox, runner
 from tests import factories
-from tests.admin.conftest import THEIRS, SignedIn, hidden, provisioned
-from tests.fakes.aws import FakeAws
+from tests.admin.conftest import SignedIn, hidden, provisioned
+from tests.provisioning.drifting import with_policy
+from tests.strict_aws.watched import THEIRS, WatchedAws
 
 pytestmark = pytest.mark.django_db
-LATER = {**THEIRS, "Sid": "CameLater", "Action": ["s3:GetObjectTagging"]}
+LATER = {**THEIRS, "Sid": "CameLater", "Action": "s3:GetObjectTagging"}
 
 
 @pytest.fixture
-def step(aws: FakeAws, procedure: factories.Procedure) -> ProvisioningStep:
+def step(aws: WatchedAws, procedure: factories.Procedure) -> ProvisioningStep:
     """The step that took the writing out of the bucket's policy; somebody has added a statement since."""
     mapping = provisioned(procedure.map())
     BucketGrant.objects.update(access="READ")
     run: ProvisioningRun = factories.ProvisioningRunFactory(role=mapping.role, mapping=mapping)
     runner.reconcile(run.pk)
-    aws.bucket_policies["example-data"]["Statement"].append(LATER)
+    with_policy(aws, lambda found: [*found, LATER])
     aws.calls.clear()
     return run.steps.get(step=6)
 
@@ -79,7 +80,7 @@ def test_without_the_plan_nothing_is_put_back(admin_client: Client, step: Provis
 
 
 def test_the_page_shows_what_goes_back_and_that_the_database_wishes_otherwise(
-    admin_client: Client, step: ProvisioningStep, aws: FakeAws
+    admin_client: Client, step: ProvisioningStep, aws: WatchedAws
 ) -> None:
     assert address(step) in page_of(admin_client, step)
     shown = admin_client.get(address(step)).content.decode()
@@ -90,7 +91,7 @@ def test_the_page_shows_what_goes_back_and_that_the_database_wishes_otherwise(
 
 
 def test_confirmed_the_portals_own_go_back_by_the_run(
-    admin_client: Client, step: ProvisioningStep, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+    admin_client: Client, step: ProvisioningStep, aws: WatchedAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "send_scan", lambda: True)
     asked = admin_client.get(address(step)).content.decode()
@@ -106,10 +107,10 @@ def test_confirmed_the_portals_own_go_back_by_the_run(
 
 
 def test_a_change_of_aws_since_is_said_and_the_new_plan_shown(
-    admin_client: Client, step: ProvisioningStep, aws: FakeAws
+    admin_client: Client, step: ProvisioningStep, aws: WatchedAws
 ) -> None:
     asked = admin_client.get(address(step)).content.decode()
-    aws.bucket_policies["example-data"]["Statement"][0]["Action"] = ["s3:PutObject"]
+    with_policy(aws, lambda found: [{**found[0], "Action": "s3:PutObject"}, *found[1:]])
     response = admin_client.post(address(step), {**hidden(asked), "step": "confirm"})
     assert response.status_code == 409
     assert "AWS changed since you looked." in response.content.decode()
@@ -117,7 +118,7 @@ def test_a_change_of_aws_since_is_said_and_the_new_plan_shown(
 
 
 def test_exactly_as_it_was_takes_a_tick_under_what_is_lost(
-    admin_client: Client, step: ProvisioningStep, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+    admin_client: Client, step: ProvisioningStep, aws: WatchedAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "send_scan", lambda: True)
     exactly = f"{address(step)}?exactly=1"
@@ -134,7 +135,7 @@ def test_exactly_as_it_was_takes_a_tick_under_what_is_lost(
 
 
 def test_in_a_handoff_account_the_owner_is_asked_and_there_is_no_second_choice(
-    admin_client: Client, step: ProvisioningStep, procedure: factories.Procedure, aws: FakeAws
+    admin_client: Client, step: ProvisioningStep, procedure: factories.Procedure, aws: WatchedAws
 ) -> None:
     procedure.account_b.access_mode = "handoff"
     procedure.account_b.save()

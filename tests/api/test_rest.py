@@ -20,8 +20,9 @@ from roles.models.choices import RunStatus
 from roles.provisioning import runner
 from tests import factories
 from tests.admin.conftest import aws
-from tests.fakes.aws import FakeAws
 from tests.operations.conftest import powerless
+from tests.provisioning.drifting import with_policy
+from tests.strict_aws.watched import WatchedAws
 
 __all__ = ["aws", "powerless"]
 pytestmark = pytest.mark.django_db
@@ -29,6 +30,11 @@ pytestmark = pytest.mark.django_db
 ROLE_A, ROLE_B = "arn:aws:iam::111111111111:role/MyRoleA", "arn:aws:iam::222222222222:role/MyRoleB"
 MAP = {"action": "map_role", "group": "analysts", "role": ROLE_A, "prefix": "team/", "reason": "OPS-7"}
 UNMAP = {"action": "unmap_role", "group": "analysts", "role": ROLE_A}
+
+
+@pytest.fixture
+def aws_sts() -> None:
+    """Nobody asks for a token here: the STS is that of `aws`."""
 
 
 def browser(user: User | None, **options: Any) -> Client:
@@ -81,7 +87,7 @@ def test_a_cookie_without_the_csrf_token_changes_nothing(procedure: factories.Pr
 @pytest.mark.parametrize("who", ["bob", "audrey"])
 @pytest.mark.parametrize("name", ["plans", "changes"])
 def test_who_may_not_change_it_may_not_and_learns_nothing(
-    who: str, name: str, procedure: factories.Procedure, audrey: User, aws: FakeAws
+    who: str, name: str, procedure: factories.Procedure, audrey: User, aws: WatchedAws
 ) -> None:
     user = {"bob": procedure.bob, "audrey": audrey}[who]
     for group in ("analysts", "no such group"):
@@ -113,7 +119,7 @@ def test_each_change_asks_for_its_rule_before_it_looks_anything_up(powerless: Us
 
 
 def test_a_plan_shows_documents_sizes_and_people_and_changes_nothing(
-    procedure: factories.Procedure, alice: User, aws: FakeAws
+    procedure: factories.Procedure, alice: User, aws: WatchedAws
 ) -> None:
     found = plan(alice, MAP)
     assert found["alters"] and found["problem"] == ""
@@ -129,7 +135,7 @@ def test_a_plan_shows_documents_sizes_and_people_and_changes_nothing(
 
 
 def test_the_change_is_made_as_seen_and_its_run_can_be_followed(
-    procedure: factories.Procedure, alice: User, audrey: User, aws: FakeAws, django_capture_on_commit_callbacks: Any
+    procedure: factories.Procedure, alice: User, audrey: User, aws: WatchedAws, django_capture_on_commit_callbacks: Any
 ) -> None:
     answer = make(alice, MAP, plan(alice, MAP))
     assert answer.status_code == 201, answer.content
@@ -148,11 +154,10 @@ def test_the_change_is_made_as_seen_and_its_run_can_be_followed(
 
 
 def test_what_aws_changed_in_between_is_shown_anew_and_nothing_is_done(
-    procedure: factories.Procedure, alice: User, aws: FakeAws
+    procedure: factories.Procedure, alice: User, aws: WatchedAws
 ) -> None:
     seen = plan(alice, MAP)
-    theirs = aws.bucket_policies["example-data"]["Statement"][0]
-    aws.bucket_policies["example-data"]["Statement"] = [theirs, {**theirs, "Sid": "Another"}]
+    with_policy(aws, lambda found: [*found, {**found[0], "Sid": "Another"}])
     stale = problem(make(alice, MAP, seen), 409)
     assert stale["code"] == "conflict.stale_plan"
     assert not GroupRole.objects.exists()
@@ -161,7 +166,7 @@ def test_what_aws_changed_in_between_is_shown_anew_and_nothing_is_done(
 
 
 def test_another_wish_than_the_one_that_was_seen_is_not_done(
-    procedure: factories.Procedure, alice: User, aws: FakeAws
+    procedure: factories.Procedure, alice: User, aws: WatchedAws
 ) -> None:
     procedure.map()
     seen = plan(alice, UNMAP)
@@ -172,7 +177,7 @@ def test_another_wish_than_the_one_that_was_seen_is_not_done(
 
 
 def test_an_aws_that_cannot_be_read_is_said_and_is_no_hindrance(
-    procedure: factories.Procedure, alice: User, aws: FakeAws
+    procedure: factories.Procedure, alice: User, aws: WatchedAws
 ) -> None:
     refused = AwsAccessDenied("No.", aws_code="AccessDenied", request_id="r")
     aws.fail_always |= dict.fromkeys(("get_role", "get_bucket_policy", "get_role_policy"), refused)
@@ -184,7 +189,7 @@ def test_an_aws_that_cannot_be_read_is_said_and_is_no_hindrance(
 # --- each change ---
 
 
-def test_mapping_narrowing_and_unmapping(procedure: factories.Procedure, alice: User, aws: FakeAws) -> None:
+def test_mapping_narrowing_and_unmapping(procedure: factories.Procedure, alice: User, aws: WatchedAws) -> None:
     assert make(alice, MAP, plan(alice, MAP)).status_code == 201
     until = timezone.now() + timedelta(days=1)
     narrow = {**MAP, "action": "change_mapping", "access": "READ", "buckets": ["example-data"]}
@@ -196,7 +201,7 @@ def test_mapping_narrowing_and_unmapping(procedure: factories.Procedure, alice: 
     assert not GroupRole.objects.open().exists()
 
 
-def test_granting_and_ending_a_bucket(procedure: factories.Procedure, alice: User, aws: FakeAws) -> None:
+def test_granting_and_ending_a_bucket(procedure: factories.Procedure, alice: User, aws: WatchedAws) -> None:
     place = {"role": ROLE_B, "bucket": "example-data", "prefix": "more/"}
     grant = {"action": "grant_bucket", "access": "WRITE", "multipart_cleanup": True, **place}
     assert make(alice, grant, plan(alice, grant)).status_code == 201
@@ -207,7 +212,7 @@ def test_granting_and_ending_a_bucket(procedure: factories.Procedure, alice: Use
     assert problem(post(alice, "plans", {"change": end}), 404)["code"] == "not_found"
 
 
-def test_ending_and_giving_the_right_to_assume(procedure: factories.Procedure, alice: User, aws: FakeAws) -> None:
+def test_ending_and_giving_the_right_to_assume(procedure: factories.Procedure, alice: User, aws: WatchedAws) -> None:
     for action in ("end_assume_role_grant", "grant_assume_role"):
         change = {"action": action, "source": ROLE_A, "target": ROLE_B}
         assert make(alice, change, plan(alice, change)).status_code == 201
@@ -216,7 +221,7 @@ def test_ending_and_giving_the_right_to_assume(procedure: factories.Procedure, a
     assert AssumeRoleGrant.objects.open().filter(source=procedure.role_a, target=procedure.role_b).count() == 1
 
 
-def test_members_come_and_go(procedure: factories.Procedure, alice: User, aws: FakeAws) -> None:
+def test_members_come_and_go(procedure: factories.Procedure, alice: User, aws: WatchedAws) -> None:
     for action in ("remove_member", "add_member"):
         change = {"action": action, "group": "analysts", "user": "bob"}
         assert make(alice, change, plan(alice, change)).status_code == 201
@@ -233,7 +238,7 @@ def test_members_come_and_go(procedure: factories.Procedure, alice: User, aws: F
     ids=lambda change: change["action"],
 )
 def test_ending_all_of_a_group_a_role_or_an_account(
-    change: dict[str, Any], procedure: factories.Procedure, alice: User, aws: FakeAws
+    change: dict[str, Any], procedure: factories.Procedure, alice: User, aws: WatchedAws
 ) -> None:
     procedure.map()
     seen = plan(alice, change)
@@ -243,7 +248,7 @@ def test_ending_all_of_a_group_a_role_or_an_account(
 
 
 def test_a_role_that_exists_already_is_blocked_until_it_is_adopted(
-    procedure: factories.Procedure, alice: User, aws: FakeAws
+    procedure: factories.Procedure, alice: User, aws: WatchedAws
 ) -> None:
     aws.add_role(ROLE_A)
     blocked = [one for one in plan(alice, MAP)["changes"] if one["blocked"]]
@@ -292,7 +297,7 @@ def test_what_is_no_json_is_refused(alice: User) -> None:
     ],
 )
 def test_what_is_not_there_is_named_to_who_may_know(
-    *, change: dict[str, Any], status: int, told: str, procedure: factories.Procedure, alice: User, aws: FakeAws
+    *, change: dict[str, Any], status: int, told: str, procedure: factories.Procedure, alice: User, aws: WatchedAws
 ) -> None:
     assert told in problem(post(alice, "plans", {"change": change}), status)["detail"]
 

@@ -1,4 +1,4 @@
-"""The engine's world: an AWS in memory, patience without waiting, and runs by one word."""
+"""The engine's world: a strict AWS, patience without waiting, and runs by one word."""
 
 from __future__ import annotations
 
@@ -16,25 +16,14 @@ from roles.models import GroupRole, IamRole, ProvisioningRun, ResourceLease
 from roles.models.choices import MappingState
 from roles.provisioning import runner
 from tests import factories
-from tests.fakes.aws import FakeAws, foreign, installed
+from tests.strict_aws.rules.normal import normal
+from tests.strict_aws.watched import THEIRS, WatchedAws
 
 ROLE_A = "arn:aws:iam::111111111111:role/MyRoleA"
 PROFILE_A = "arn:aws:iam::111111111111:instance-profile/MyRoleA"
 ROLE_B = "arn:aws:iam::222222222222:role/MyRoleB"
 BUCKET = "arn:aws:s3:::example-data"
 DENIED = AwsAccessDenied("AWS said no.", aws_code="AccessDenied", request_id="req-denied")
-PARTNER = "arn:aws:iam::222222222222:role/partner"
-THEIRS = foreign(
-    "PartnerReads", Principal={"AWS": PARTNER}, Action=["s3:GetObject"], Resource=["arn:aws:s3:::example-data/r/*"]
-)
-
-
-def new_world() -> FakeAws:
-    """Return the procedure's AWS before the portal: a bucket with somebody else's statement."""
-    aws = FakeAws(buckets={"example-data": "222222222222"})
-    aws.add_role(PARTNER)
-    aws.bucket_policies["example-data"] = {"Version": "2012-10-17", "Statement": [THEIRS]}
-    return aws
 
 
 class Clock:
@@ -61,10 +50,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def aws(clock: Clock, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
-    """The procedure's AWS, in which nobody has to wait for real."""
+def aws(clock: Clock, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[WatchedAws]:
+    """The procedure's AWS, strict, with somebody else's statement; nobody has to wait in it for real."""
     settings.XACCT_PROPAGATION_SECONDS = 120.0
-    for world in installed(new_world()):
+    with WatchedAws(THEIRS, clock=clock.monotonic) as world:
         yield world
         monkeypatch.undo()  # first: what a test has replaced in this AWS must not come back once it is gone
 
@@ -112,3 +101,8 @@ def steps_of(run: ProvisioningRun) -> list[tuple[int, str, str]]:
     """Return number, action and status of each step of the last attempt."""
     rows = run.steps.filter(attempt=run.attempts).order_by("sequence")
     return list(rows.values_list("step", "action", "status"))
+
+
+def as_aws_has(*documents: dict[str, Any] | None) -> list[dict[str, Any] | None]:
+    """Return documents as AWS gives them back, whose spelling nobody knows before they are written."""
+    return [normal(one) if one and "Statement" in one else one for one in documents]

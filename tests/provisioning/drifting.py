@@ -1,12 +1,13 @@
-"""Drift in the AWS in memory: accounts read in bulk, what somebody did there, and looking for it by one word."""
+"""Drift in AWS: accounts read in bulk, what somebody did there, and looking for it by one word."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from roles.aws.inventory import AccountInventory, InventoriedRole
+from roles.aws.inventory import AccountInventory, account_inventory
 from roles.aws.sessions import AccountSession
 from roles.context import SystemActor
 from roles.models import GroupRole
@@ -14,30 +15,19 @@ from roles.models.choices import RunStatus
 from roles.provisioning import drift, findings, snapshot
 from roles.provisioning.drift import DriftReport
 from tests import factories
-from tests.fakes.aws import FakeAws
-from tests.provisioning.conftest import ROLE_A, ROLE_B, reconciled
+from tests.provisioning.conftest import PROFILE_A, ROLE_A, ROLE_B, reconciled
+from tests.strict_aws.watched import WatchedAws
 
 SCANNER = SystemActor("test")
-DEAD = "AROAEXAMPLEDEADROLE01"
 
 
-def read_in_bulk(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Let accounts be read in bulk from the AWS in memory; return the list of those that are."""
+def read_in_bulk(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the list of those accounts that are read in bulk from now on."""
     read: list[str] = []
 
     def inventory(session: AccountSession) -> AccountInventory:
-        account = str(session.access.account_id)
-        read.append(account)
-        roles = {
-            name.lower(): InventoriedRole(
-                role.arn, f"AROA{name}", "/", role.tags, (), role.trust, role.policies, tuple(role.attached)
-            )
-            for (owner, name), role in aws.roles.items()
-            if owner == account
-        }
-        profiles = {name.lower(): tuple(held) for (owner, name), held in aws.profiles.items() if owner == account}
-        policies = {arn: one.document for arn, one in aws.managed.items() if f"::{account}:" in arn}
-        return AccountInventory(account, roles, {name: held for name, held in profiles.items() if held}, policies)
+        read.append(str(session.access.account_id))
+        return account_inventory(session)
 
     monkeypatch.setattr(snapshot, "account_inventory", inventory)
     return read
@@ -68,42 +58,54 @@ def statement(document: dict[str, Any], start: str) -> dict[str, Any]:
     return found
 
 
-def drop(document: dict[str, Any], start: str) -> None:
-    document["Statement"] = [one for one in document["Statement"] if not one["Sid"].startswith(start)]
+def with_policy(aws: WatchedAws, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
+    """Write the bucket's policy with other statements."""
+    document = aws.bucket_policies["example-data"]
+    aws.bucket_policies["example-data"] = {**document, "Statement": change(document["Statement"])}
 
 
-def change_listing(aws: FakeAws) -> None:
-    statement(aws.bucket_policies["example-data"], "XacctBucketObjects")["Action"] = ["s3:GetObject"]
+def drop(aws: WatchedAws, start: str) -> None:
+    with_policy(aws, lambda found: [one for one in found if not one["Sid"].startswith(start)])
 
 
-def remove_bucket_policy(aws: FakeAws) -> None:
+def change_listing(aws: WatchedAws) -> None:
+    def narrowed(one: dict[str, Any]) -> dict[str, Any]:
+        return {**one, "Action": "s3:GetObject"} if one["Sid"].startswith("XacctBucketObjects") else one
+
+    with_policy(aws, lambda found: [narrowed(one) for one in found])
+
+
+def remove_bucket_policy(aws: WatchedAws) -> None:
     del aws.bucket_policies["example-data"]
 
 
-def take_ours_out(aws: FakeAws) -> None:
-    drop(aws.bucket_policies["example-data"], "Xacct")
+def take_ours_out(aws: WatchedAws) -> None:
+    drop(aws, "Xacct")
 
 
-def copy_statement(aws: FakeAws) -> None:
+def copy_statement(aws: WatchedAws) -> None:
     copy = {**statement(aws.bucket_policies["example-data"], "XacctBucketList"), "Sid": "XacctBucketCopy"}
-    aws.bucket_policies["example-data"]["Statement"].append(copy)
+    with_policy(aws, lambda found: [*found, copy])
 
 
-def forget_trust(aws: FakeAws) -> None:
-    drop(aws.role(ROLE_B).trust, "XacctTrustAttribution")
+def forget_trust(aws: WatchedAws) -> None:
+    trust = aws.role(ROLE_B).trust
+    kept = [one for one in trust["Statement"] if not one["Sid"].startswith("XacctTrustAttribution")]
+    aws.role(ROLE_B).trust = {**trust, "Statement": kept}
 
 
-def name_dead_role(aws: FakeAws) -> None:
-    statement(aws.role(ROLE_B).trust, "XacctTrust")["Principal"] = {"AWS": DEAD}
+def replace_source(aws: WatchedAws) -> None:
+    """Delete the source role and make it again: the target trusts a role that there is no more."""
+    aws.role(ROLE_A).replace()
 
 
-def delete_target(aws: FakeAws) -> None:
-    del aws.roles["222222222222", "MyRoleB"]
+def delete_target(aws: WatchedAws) -> None:
+    aws.role(ROLE_B).delete()
 
 
-def remove_policy(aws: FakeAws) -> None:
+def remove_policy(aws: WatchedAws) -> None:
     aws.role(ROLE_A).policies.clear()
 
 
-def empty_profile(aws: FakeAws) -> None:
-    aws.profiles["111111111111", "MyRoleA"] = []
+def empty_profile(aws: WatchedAws) -> None:
+    aws.set_profile(PROFILE_A)

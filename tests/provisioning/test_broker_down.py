@@ -18,7 +18,7 @@ from roles.models.choices import MappingState, RunStatus
 from roles.operations.map_role_to_group import map_role_to_group
 from roles.provisioning import outbox, runner
 from tests import factories
-from tests.fakes.aws import FakeAws
+from tests.strict_aws.watched import WatchedAws
 
 pytestmark = pytest.mark.django_db
 
@@ -60,7 +60,7 @@ def shown(alice: User, mapping: GroupRole) -> list[bool]:
 
 
 def test_what_admins_save_while_the_broker_is_down_is_done_once_it_is_back(
-    aws: FakeAws,
+    aws: WatchedAws,
     procedure: factories.Procedure,
     alice: User,
     broker: Broker,

@@ -16,8 +16,8 @@ from roles.policies.provisioner import ACTIONS
 from roles.provisioning import connection
 from roles.provisioning.connection import ConnectionReport, in_words, try_connection
 from tests import factories
-from tests.fakes.aws import FakeAws
 from tests.provisioning.conftest import BUCKET, ROLE_A, ROLE_B
+from tests.strict_aws.watched import WatchedAws
 
 pytestmark = pytest.mark.django_db
 
@@ -71,7 +71,7 @@ def probe(monkeypatch: pytest.MonkeyPatch) -> FakeProbe:
 
 
 @pytest.fixture
-def account(procedure: factories.Procedure, aws: FakeAws) -> AwsAccount:
+def account(procedure: factories.Procedure, aws: WatchedAws) -> AwsAccount:
     """Account B, into which the portal gets by a provisioner role."""
     return procedure.account_b
 
@@ -181,7 +181,7 @@ def test_another_partition_is_told(account: AwsAccount, probe: FakeProbe) -> Non
     assert not report.works
 
 
-def test_an_account_without_anything_needs_nothing(probe: FakeProbe, aws: FakeAws) -> None:
+def test_an_account_without_anything_needs_nothing(probe: FakeProbe, aws: WatchedAws) -> None:
     probe.who = Identity("arn:aws:iam::300000000042:user/x", "300000000042")
     report = try_connection(factories.AwsAccountFactory(account_id="300000000042"))
     assert codes(report) == ["identity.found", "nothing_there"]
@@ -216,7 +216,7 @@ def test_every_action_of_the_engine_is_looked_at_for_a_source_role(
 
 
 def test_a_read_that_is_refused_counts_for_more_than_iams_yes(
-    account: AwsAccount, probe: FakeProbe, aws: FakeAws
+    account: AwsAccount, probe: FakeProbe, aws: WatchedAws
 ) -> None:
     probe.simulation = None
     aws.fail_always["get_bucket_policy"] = NO
@@ -226,7 +226,7 @@ def test_a_read_that_is_refused_counts_for_more_than_iams_yes(
 
 
 def test_the_portals_own_identity_is_asked_about_in_its_own_account(
-    procedure: factories.Procedure, probe: FakeProbe, aws: FakeAws
+    procedure: factories.Procedure, probe: FakeProbe, aws: WatchedAws
 ) -> None:
     probe.who = Identity("arn:aws:sts::111111111111:assumed-role/portal/i-01", "111111111111")
     probe.simulation = None
@@ -272,7 +272,7 @@ def test_where_iam_may_not_be_asked_reading_shows_some_and_the_rest_is_unknown(
     ],
 )
 def test_each_read_that_is_refused_is_exactly_what_is_missing(
-    call: str, action: str, *, account: AwsAccount, procedure: factories.Procedure, probe: FakeProbe, aws: FakeAws
+    call: str, action: str, *, account: AwsAccount, procedure: factories.Procedure, probe: FakeProbe, aws: WatchedAws
 ) -> None:
     procedure.role_a.account = account
     procedure.role_a.save()
@@ -286,7 +286,7 @@ def test_the_search_for_drift_is_tried_too(account: AwsAccount, probe: FakeProbe
 
 
 def test_what_aws_is_too_busy_to_say_is_unknown_not_missing(
-    account: AwsAccount, probe: FakeProbe, aws: FakeAws
+    account: AwsAccount, probe: FakeProbe, aws: WatchedAws
 ) -> None:
     aws.fail_always["get_role"] = AwsThrottled("Rate exceeded")
     report = try_connection(account)
@@ -294,7 +294,7 @@ def test_what_aws_is_too_busy_to_say_is_unknown_not_missing(
     assert "iam:GetRole" in {one.action for one in report.unknown}
 
 
-def test_a_bucket_that_is_not_there_is_told(account: AwsAccount, probe: FakeProbe, aws: FakeAws) -> None:
+def test_a_bucket_that_is_not_there_is_told(account: AwsAccount, probe: FakeProbe, aws: WatchedAws) -> None:
     aws.fail_always["get_bucket_policy"] = AwsNotFound("No.", aws_code="NoSuchBucket")
     report = try_connection(account)
     assert (report.missing, report.works) == ((), False)
@@ -311,7 +311,7 @@ def test_a_bucket_in_another_region_is_told(
     assert "is in eu-west-1, the portal has us-east-1" in said(try_connection(account))
 
 
-def test_nothing_is_written(account: AwsAccount, probe: FakeProbe, aws: FakeAws) -> None:
+def test_nothing_is_written(account: AwsAccount, probe: FakeProbe, aws: WatchedAws) -> None:
     try_connection(account)
     assert [call for call in aws.calls if call.is_write] == []
     assert aws.calls

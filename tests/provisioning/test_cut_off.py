@@ -18,9 +18,9 @@ from roles.provisioning.handoff import documents_for
 from roles.provisioning.plan import inline_policy_of, slot_of, title_for
 from roles.provisioning.resources import DesiredDocument, Place, Step, cut_off_of, holder_of, is_cut_off
 from tests import factories
-from tests.fakes.aws import FakeAws, Killed, foreign
-from tests.provisioning.conftest import DENIED, ROLE_B, again, reconciled, sids, unmap
+from tests.provisioning.conftest import DENIED, ROLE_B, again, as_aws_has, reconciled, sids, unmap
 from tests.provisioning.drifting import in_sync, read_in_bulk, scanned, seen
+from tests.strict_aws.watched import Killed, WatchedAws, foreign
 
 pytestmark = pytest.mark.django_db
 
@@ -44,7 +44,7 @@ def wished(role: IamRole) -> list[DesiredDocument]:
     return [one for one in wishes if isinstance(one, DesiredDocument) and is_cut_off(one.resource)]
 
 
-def cut_at(aws: FakeAws) -> list[str]:
+def cut_at(aws: WatchedAws) -> list[str]:
     """Return the kinds of statement in the policy in AWS: their Sids without the digest."""
     return sorted({sid[:-10] or sid for sid in sids(aws.role(ROLE_B).policies[POLICY])})
 
@@ -104,11 +104,11 @@ def test_another_source_role_of_the_target_wishes_the_same(procedure: factories.
 
 
 def test_a_run_writes_it_keeps_what_others_have_there_and_writes_it_once(
-    aws: FakeAws, procedure: factories.Procedure
+    aws: WatchedAws, procedure: factories.Procedure
 ) -> None:
     mapping = procedure.map()
     reconciled(mapping)
-    theirs = foreign("Theirs", Action="s3:*", Resource="*", Effect="Deny")
+    theirs = foreign("Theirs", Action="s3:DeleteBucket", Resource="*", Effect="Deny")
     aws.role(ROLE_B).policies[POLICY] = {"Version": "2012-10-17", "Statement": [theirs]}
     trust = aws.role(ROLE_B).trust
     cut(procedure, "bob")
@@ -120,13 +120,13 @@ def test_a_run_writes_it_keeps_what_others_have_there_and_writes_it_once(
     assert aws.role(ROLE_B).trust == trust
     first = run.steps.order_by("sequence").first()
     assert first is not None
-    assert (first.step, first.resource, first.action, first.after) == (5, RESOURCE, "update", document)
+    assert (first.step, first.resource, first.action, as_aws_has(first.after)) == (5, RESOURCE, "update", [document])
     written = len(aws.writes)
     reconciled(mapping)
     assert len(aws.writes) == written
 
 
-def test_it_is_written_first_and_whatever_else_fails(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_it_is_written_first_and_whatever_else_fails(aws: WatchedAws, procedure: factories.Procedure) -> None:
     mapping = procedure.map()
     reconciled(mapping)
     cut(procedure, "bob")
@@ -140,7 +140,7 @@ def test_it_is_written_first_and_whatever_else_fails(aws: FakeAws, procedure: fa
     assert cut_at(aws) == ["XacctCutOff", "XacctCutOffSession"]
 
 
-def test_a_cut_off_that_is_denied_fails_its_step_alone(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_a_cut_off_that_is_denied_fails_its_step_alone(aws: WatchedAws, procedure: factories.Procedure) -> None:
     mapping = procedure.map()
     reconciled(mapping)
     cut(procedure, "bob")
@@ -152,7 +152,7 @@ def test_a_cut_off_that_is_denied_fails_its_step_alone(aws: FakeAws, procedure: 
 
 
 def test_a_worker_that_dies_after_writing_it_leaves_the_next_one_nothing_to_write(
-    aws: FakeAws, procedure: factories.Procedure
+    aws: WatchedAws, procedure: factories.Procedure
 ) -> None:
     mapping = procedure.map()
     reconciled(mapping)
@@ -167,7 +167,7 @@ def test_a_worker_that_dies_after_writing_it_leaves_the_next_one_nothing_to_writ
 
 
 def test_a_role_that_nobody_uses_any_more_keeps_its_cut_off_until_it_is_lifted(
-    aws: FakeAws, procedure: factories.Procedure
+    aws: WatchedAws, procedure: factories.Procedure
 ) -> None:
     mapping = procedure.map()
     reconciled(mapping)
@@ -186,7 +186,7 @@ def test_a_role_that_nobody_uses_any_more_keeps_its_cut_off_until_it_is_lifted(
 # --- the preview ---
 
 
-def test_the_plan_shows_it_and_nothing_is_saved(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_the_plan_shows_it_and_nothing_is_saved(aws: WatchedAws, procedure: factories.Procedure) -> None:
     reconciled(procedure.map())
     written = len(aws.writes)
     row = CutOff(
@@ -204,7 +204,7 @@ def test_the_plan_shows_it_and_nothing_is_saved(aws: FakeAws, procedure: factori
     assert not CutOff.objects.exists()
 
 
-def test_the_plan_of_lifting_shows_that_it_goes(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_the_plan_of_lifting_shows_that_it_goes(aws: WatchedAws, procedure: factories.Procedure) -> None:
     mapping = procedure.map()
     row = cut(procedure, "bob")
     reconciled(mapping)
@@ -221,12 +221,12 @@ def test_the_plan_of_lifting_shows_that_it_goes(aws: FakeAws, procedure: factori
 
 
 def test_a_cut_off_that_was_taken_out_by_hand_is_drift(
-    aws: FakeAws, procedure: factories.Procedure, monkeypatch: pytest.MonkeyPatch, alice: Any
+    aws: WatchedAws, procedure: factories.Procedure, monkeypatch: pytest.MonkeyPatch, alice: Any
 ) -> None:
     mapping = in_sync(procedure)
     cut(procedure, "bob")
     reconciled(mapping)
-    read_in_bulk(aws, monkeypatch)
+    read_in_bulk(monkeypatch)
     assert scanned().is_clean
     document = aws.role(ROLE_B).policies.pop(POLICY)
     assert seen(scanned()) == [(RESOURCE, 5, "missing")]
@@ -239,10 +239,10 @@ def test_a_cut_off_that_was_taken_out_by_hand_is_drift(
 
 
 def test_a_cut_off_that_nobody_wished_for_is_drift_and_a_run_takes_it_out(
-    aws: FakeAws, procedure: factories.Procedure, monkeypatch: pytest.MonkeyPatch, alice: Any
+    aws: WatchedAws, procedure: factories.Procedure, monkeypatch: pytest.MonkeyPatch, alice: Any
 ) -> None:
     in_sync(procedure)
-    read_in_bulk(aws, monkeypatch)
+    read_in_bulk(monkeypatch)
     copied = foreign("XacctCutOffEverybody", Effect="Deny", Action="*", Resource="*")
     aws.role(ROLE_B).policies[POLICY] = {"Version": "2012-10-17", "Statement": [copied]}
     assert seen(scanned()) == [(RESOURCE, 5, "extra")]
@@ -256,7 +256,7 @@ def test_a_cut_off_that_nobody_wished_for_is_drift_and_a_run_takes_it_out(
 # --- accounts that the portal may not write to ---
 
 
-def test_in_a_handoff_account_its_owner_has_to_apply_it(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_in_a_handoff_account_its_owner_has_to_apply_it(aws: WatchedAws, procedure: factories.Procedure) -> None:
     procedure.account_b.access_mode = "handoff"
     procedure.account_b.save()
     aws.add_role(ROLE_B)
@@ -269,7 +269,7 @@ def test_in_a_handoff_account_its_owner_has_to_apply_it(aws: FakeAws, procedure:
 
 
 def test_an_owner_gets_both_policies_of_a_role_that_is_source_and_target(
-    aws: FakeAws, procedure: factories.Procedure
+    aws: WatchedAws, procedure: factories.Procedure
 ) -> None:
     procedure.account_b.access_mode = "handoff"
     procedure.account_b.save()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
 from functools import partial
 
 import pytest
@@ -15,17 +14,22 @@ from roles.operations.delete_managed_role import delete_managed_role
 from roles.policies import limits
 from roles.provisioning import preview, runner
 from tests import factories
-from tests.fakes.aws import FakeAws, Killed, Role, foreign
 from tests.provisioning.conftest import BUCKET, PROFILE_A, ROLE_A, ROLE_B, again, queued, reconciled, sids, unmap
 from tests.provisioning.drifting import SCANNER, in_sync, read_in_bulk, scanned
+from tests.strict_aws.in_aws import Document, Role
+from tests.strict_aws.watched import Killed, WatchedAws, foreign
 
 pytestmark = pytest.mark.django_db
-ELSEWHERE = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+OF_OTHERS = "arn:aws:iam::111111111111:policy/of-others"
+SOMETHING = {
+    "Version": "2012-10-17",
+    "Statement": [{"Sid": "Theirs", "Effect": "Allow", "Action": "s3:*", "Resource": "*"}],
+}
 deleted = partial(reconciled, purpose=RunPurpose.DELETE_ROLE)
 
 
 @pytest.fixture
-def retired(aws: FakeAws, procedure: factories.Procedure) -> factories.Procedure:
+def retired(aws: WatchedAws, procedure: factories.Procedure) -> factories.Procedure:
     """The procedure after its mapping and grants have ended and a run has cleaned up; both roles are still there."""
     reconciled(unmap(in_sync(procedure)))
     end_grants()
@@ -38,44 +42,49 @@ def end_grants() -> None:
     BucketGrant.objects.update(ended_at=timezone.now())
 
 
-def role_a(aws: FakeAws) -> Role:
+def role_a(aws: WatchedAws) -> Role:
     return aws.role(ROLE_A)
 
 
-def untag(aws: FakeAws) -> None:
-    role_a(aws).tags.clear()
+def untag(aws: WatchedAws) -> None:
+    role_a(aws).untag()
 
 
-def attach(aws: FakeAws) -> None:
-    role_a(aws).attached.append(ELSEWHERE)
+def attach(aws: WatchedAws) -> None:
+    aws.add_policy(OF_OTHERS, SOMETHING)
+    role_a(aws).attach(OF_OTHERS)
 
 
-def add_inline(aws: FakeAws) -> None:
-    role_a(aws).policies["AWSRevokeOlderSessions"] = {"Version": "2012-10-17", "Statement": []}
+def add_inline(aws: WatchedAws) -> None:
+    role_a(aws).policies["AWSRevokeOlderSessions"] = SOMETHING
 
 
-def add_to_ours(aws: FakeAws) -> None:
-    theirs = foreign("Theirs", Resource="*")
-    role_a(aws).policies["xacct-portal"] = {"Version": "2012-10-17", "Statement": [theirs]}
+def add_to_ours(aws: WatchedAws) -> None:
+    role_a(aws).policies["xacct-portal"] = SOMETHING
 
 
-def trust_another(aws: FakeAws) -> None:
-    role_a(aws).trust["Statement"].append(foreign("Lambda", Principal={"Service": "lambda.amazonaws.com"}))
+def trust_another(aws: WatchedAws) -> None:
+    trust = role_a(aws).trust
+    theirs = foreign("Lambda", Principal={"Service": "lambda.amazonaws.com"})
+    role_a(aws).trust = {**trust, "Statement": [*trust["Statement"], theirs]}
 
 
-def hold_elsewhere(aws: FakeAws) -> None:
-    aws.profiles["111111111111", "fleet"] = ["MyRoleA"]
+def hold_elsewhere(aws: WatchedAws) -> None:
+    aws.set_profile("arn:aws:iam::111111111111:instance-profile/fleet", "MyRoleA")
 
 
-def move(aws: FakeAws) -> None:
-    role_a(aws).arn = "arn:aws:iam::111111111111:role/elsewhere/MyRoleA"
+def move(aws: WatchedAws) -> None:
+    role = role_a(aws)
+    trust, tags = role.trust, role.tags
+    role.delete()
+    aws.add_role("arn:aws:iam::111111111111:role/elsewhere/MyRoleA", trust, **tags)
 
 
 @pytest.mark.parametrize(
     ("arrange", "said"),
     [
         (untag, "does not carry the portal's tag"),
-        (attach, f"Attached policies that are not the portal's: {ELSEWHERE}"),
+        (attach, f"Attached policies that are not the portal's: {OF_OTHERS}"),
         (add_inline, "Inline policies that are not the portal's: AWSRevokeOlderSessions"),
         (add_to_ours, "Statements of others in the policy xacct-portal: Theirs"),
         (trust_another, "Statements of others in its trust policy: Lambda"),
@@ -84,7 +93,7 @@ def move(aws: FakeAws) -> None:
     ],
 )
 def test_where_it_is_not_ours_or_others_have_something_on_it_nothing_is_deleted(
-    arrange: Callable[[FakeAws], None], said: str, aws: FakeAws, retired: factories.Procedure
+    arrange: Callable[[WatchedAws], None], said: str, aws: WatchedAws, retired: factories.Procedure
 ) -> None:
     arrange(aws)
     before = aws.state()
@@ -95,7 +104,7 @@ def test_where_it_is_not_ours_or_others_have_something_on_it_nothing_is_deleted(
 
 
 def test_a_role_that_is_mapped_meanwhile_stays_and_its_run_makes_good_what_was_deleted(
-    aws: FakeAws, retired: factories.Procedure
+    aws: WatchedAws, retired: factories.Procedure
 ) -> None:
     def mapped_again() -> None:
         AssumeRoleGrant.objects.update(ended_at=None)
@@ -108,11 +117,11 @@ def test_a_role_that_is_mapped_meanwhile_stays_and_its_run_makes_good_what_was_d
     assert "It is mapped to" in run.error
     assert role_a(aws).tags == {"xacct-portal": "managed"}
     assert reconciled(GroupRole.objects.in_force().get()).status == RunStatus.IN_SYNC
-    assert aws.profiles["111111111111", "MyRoleA"] == ["MyRoleA"]
+    assert aws.profiles[PROFILE_A] == ["MyRoleA"]
 
 
 def test_all_of_the_portals_that_hangs_on_it_goes_and_the_history_keeps_it(
-    aws: FakeAws, procedure: factories.Procedure, monkeypatch: pytest.MonkeyPatch
+    aws: WatchedAws, procedure: factories.Procedure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "INLINE_ROOM_CHARACTERS", 300)
     for number in range(2):
@@ -127,7 +136,7 @@ def test_all_of_the_portals_that_hangs_on_it_goes_and_the_history_keeps_it(
     role_a(aws).policies.update(inline)  # left by a run that was cut off, say
     run = deleted(procedure.role_a)
     assert (run.status, run.error) == (RunStatus.IN_SYNC, "")
-    assert ("111111111111", "MyRoleA") not in aws.roles
+    assert not aws.has_role(ROLE_A)
     assert (aws.managed, aws.profiles) == ({}, {})
     kept = {(step.resource, step.action): step.before for step in run.steps.filter(action="delete")}
     assert kept[ROLE_A, "delete"] is not None
@@ -139,40 +148,42 @@ def test_all_of_the_portals_that_hangs_on_it_goes_and_the_history_keeps_it(
 
 
 def test_managed_policies_that_are_left_are_detached_and_deleted(
-    aws: FakeAws, procedure: factories.Procedure, monkeypatch: pytest.MonkeyPatch
+    aws: WatchedAws, procedure: factories.Procedure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "INLINE_ROOM_CHARACTERS", 200)
     mapping = in_sync(procedure)
-    attached, managed = list(role_a(aws).attached), dict(aws.managed)
-    assert attached
+    managed = {arn: (policy.document, policy.tags) for arn, policy in aws.managed.items()}
+    assert list(managed) == role_a(aws).attached
     unmap(mapping)
     end_grants()
     reconciled(mapping)
-    role_a(aws).attached[:], aws.managed = attached, managed
+    for arn, (document, tags) in managed.items():
+        aws.add_policy(arn, document, **tags)
+        role_a(aws).attach(arn)
     assert deleted(procedure.role_a).status == RunStatus.IN_SYNC
-    assert (aws.managed, ("111111111111", "MyRoleA") in aws.roles) == ({}, False)
+    assert (aws.managed, aws.has_role(ROLE_A)) == ({}, False)
 
 
 def test_a_profile_that_the_portal_did_not_make_stays_without_the_role(
-    aws: FakeAws, procedure: factories.Procedure
+    aws: WatchedAws, procedure: factories.Procedure
 ) -> None:
-    aws.profiles["111111111111", "MyRoleA"] = []
+    aws.set_profile(PROFILE_A)
     reconciled(unmap(in_sync(procedure)))
     end_grants()
     assert deleted(procedure.role_a).status == RunStatus.IN_SYNC
-    assert aws.profiles == {("111111111111", "MyRoleA"): []}
+    assert aws.profiles == {PROFILE_A: []}
     assert "delete_instance_profile" not in aws.writes
 
 
 def test_a_target_role_is_deleted_without_asking_for_an_instance_profile(
-    aws: FakeAws, retired: factories.Procedure
+    aws: WatchedAws, retired: factories.Procedure
 ) -> None:
     assert deleted(retired.role_b).status == RunStatus.IN_SYNC
     assert aws.writes == ["delete_role"]
     assert "get_instance_profile" not in [call.name for call in aws.calls]
 
 
-def test_a_role_that_is_gone_already_is_as_good_as_deleted(aws: FakeAws, retired: factories.Procedure) -> None:
+def test_a_role_that_is_gone_already_is_as_good_as_deleted(aws: WatchedAws, retired: factories.Procedure) -> None:
     assert deleted(retired.role_a).status == RunStatus.IN_SYNC
     aws.calls.clear()
     assert deleted(retired.role_a).status == RunStatus.IN_SYNC
@@ -187,10 +198,13 @@ def killed(run: ProvisioningRun) -> bool:
     return False
 
 
-def rebuilt(aws: FakeAws, whole: Role) -> None:
-    """Put the role back as it was, as if nothing had been deleted."""
-    aws.roles["111111111111", "MyRoleA"] = Role(ROLE_A, whole.trust, dict(whole.tags), dict(whole.policies))
-    aws.profiles["111111111111", "MyRoleA"] = ["MyRoleA"]
+def rebuilt(aws: WatchedAws, trust: Document, tags: dict[str, str]) -> None:
+    """Put the role back as it was, with all that is the portal's on it, as if nothing had been deleted."""
+    if not aws.has_role(ROLE_A):
+        aws.add_role(ROLE_A, trust, **tags)
+    policy = {"Version": "2012-10-17", "Statement": [foreign("XacctAssume", Resource=[ROLE_B])]}
+    role_a(aws).policies["xacct-portal"] = policy
+    aws.set_profile(PROFILE_A, "MyRoleA")
     for run in ProvisioningRun.objects.filter(trigger="role.deletion_queued"):
         run.steps.all().delete()
         run.delete()
@@ -198,14 +212,11 @@ def rebuilt(aws: FakeAws, whole: Role) -> None:
 
 @pytest.mark.parametrize("moment", ["die_after", "die_before"])
 def test_a_worker_that_dies_at_any_call_is_followed_by_one_that_deletes_it_all(
-    moment: str, aws: FakeAws, retired: factories.Procedure
+    moment: str, aws: WatchedAws, retired: factories.Procedure
 ) -> None:
-    policy = {"Version": "2012-10-17", "Statement": [foreign("XacctAssume", Resource=[ROLE_B])]}
-    role_a(aws).policies["xacct-portal"] = policy
-    whole = deepcopy(role_a(aws))
-    numbers = 0
+    trust, tags, numbers = role_a(aws).trust, role_a(aws).tags, 0
     for number in range(1, 60):
-        rebuilt(aws, whole)
+        rebuilt(aws, trust, tags)
         aws.calls.clear()
         setattr(aws, moment, number)
         run = queued(retired.role_a, purpose=RunPurpose.DELETE_ROLE, trigger="role.deletion_queued")
@@ -214,14 +225,14 @@ def test_a_worker_that_dies_at_any_call_is_followed_by_one_that_deletes_it_all(
         setattr(aws, moment, None)
         run = again(run)
         assert (number, run.status, run.error) == (number, RunStatus.IN_SYNC, "")
-        assert ("111111111111", "MyRoleA") not in aws.roles
+        assert not aws.has_role(ROLE_A)
         assert aws.profiles == {}
         assert not run.steps.filter(status__in=[StepStatus.APPLYING, StepStatus.WAITING]).exists()
         numbers = number
     assert numbers > 12
 
 
-def test_other_runs_do_not_name_a_role_that_was_deleted(aws: FakeAws, retired: factories.Procedure) -> None:
+def test_other_runs_do_not_name_a_role_that_was_deleted(aws: WatchedAws, retired: factories.Procedure) -> None:
     assert deleted(retired.role_a).status == RunStatus.IN_SYNC
     AssumeRoleGrant.objects.update(ended_at=None)
     BucketGrant.objects.update(ended_at=None)
@@ -235,7 +246,7 @@ def test_other_runs_do_not_name_a_role_that_was_deleted(aws: FakeAws, retired: f
 
 
 def test_a_target_that_was_deleted_is_not_named_in_a_bucket_policy_before_it_is_made_again(
-    aws: FakeAws, retired: factories.Procedure
+    aws: WatchedAws, retired: factories.Procedure
 ) -> None:
     assert deleted(retired.role_b).status == RunStatus.IN_SYNC
     BucketGrant.objects.update(ended_at=None)
@@ -251,7 +262,7 @@ def test_a_target_that_was_deleted_is_not_named_in_a_bucket_policy_before_it_is_
     assert ROLE_B not in str(aws.bucket_policies["example-data"])
 
 
-def test_mapping_it_again_makes_it_again(aws: FakeAws, retired: factories.Procedure) -> None:
+def test_mapping_it_again_makes_it_again(aws: WatchedAws, retired: factories.Procedure) -> None:
     for role in (retired.role_a, retired.role_b):
         assert deleted(role).status == RunStatus.IN_SYNC
     AssumeRoleGrant.objects.update(ended_at=None)
@@ -262,16 +273,16 @@ def test_mapping_it_again_makes_it_again(aws: FakeAws, retired: factories.Proced
 
 
 def test_what_a_deletion_did_says_nothing_of_mappings_and_is_no_drift(
-    aws: FakeAws, retired: factories.Procedure, monkeypatch: pytest.MonkeyPatch
+    aws: WatchedAws, retired: factories.Procedure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     states = list(GroupRole.objects.order_by("pk").values_list("state", "provisioned_at"))
     assert deleted(retired.role_a).status == RunStatus.IN_SYNC
     assert list(GroupRole.objects.order_by("pk").values_list("state", "provisioned_at")) == states
-    read_in_bulk(aws, monkeypatch)
+    read_in_bulk(monkeypatch)
     assert scanned().is_clean
 
 
-def test_the_plan_shows_all_steps_and_reads_only(aws: FakeAws, retired: factories.Procedure) -> None:
+def test_the_plan_shows_all_steps_and_reads_only(aws: WatchedAws, retired: factories.Procedure) -> None:
     before = aws.state()
     rehearsal = preview.rehearse(lambda: delete_managed_role(actor=SCANNER, role=retired.role_a, name="MyRoleA"))
     plan = rehearsal.plan(partly=True)

@@ -17,10 +17,8 @@ from roles.models.choices import MappingState, RunStatus
 from roles.provisioning import findings, snapshot
 from roles.provisioning.differences import Kind
 from tests import factories
-from tests.fakes.aws import FakeAws, foreign
-from tests.provisioning.conftest import BUCKET, PROFILE_A, ROLE_A, ROLE_B, THEIRS, queued, reconciled, sids, unmap
+from tests.provisioning.conftest import BUCKET, PROFILE_A, ROLE_A, ROLE_B, queued, reconciled, sids, unmap
 from tests.provisioning.drifting import (
-    DEAD,
     change_listing,
     copy_statement,
     delete_target,
@@ -28,27 +26,28 @@ from tests.provisioning.drifting import (
     empty_profile,
     forget_trust,
     in_sync,
-    name_dead_role,
     read_in_bulk,
     remove_bucket_policy,
     remove_policy,
+    replace_source,
     scanned,
     seen,
     statement,
     take_ours_out,
 )
+from tests.strict_aws.watched import PARTNER, THEIRS, WatchedAws
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def inventories(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def inventories(aws: WatchedAws, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The accounts that were read."""
-    return read_in_bulk(aws, monkeypatch)
+    return read_in_bulk(monkeypatch)
 
 
 @pytest.fixture
-def mapping(aws: FakeAws, procedure: factories.Procedure) -> GroupRole:
+def mapping(aws: WatchedAws, procedure: factories.Procedure) -> GroupRole:
     """A mapping that is in sync."""
     return in_sync(procedure)
 
@@ -56,22 +55,22 @@ def mapping(aws: FakeAws, procedure: factories.Procedure) -> GroupRole:
 # --- not drift ---
 
 
-def test_what_a_run_left_is_no_drift(mapping: GroupRole, aws: FakeAws) -> None:
+def test_what_a_run_left_is_no_drift(mapping: GroupRole, aws: WatchedAws) -> None:
     report = scanned()
     assert (report.differences, report.unread, report.handoff) == ((), (), ())
     assert report.is_clean
     assert not DriftFinding.objects.exists()
 
 
-def test_reading_writes_nothing(mapping: GroupRole, aws: FakeAws) -> None:
-    drop(aws.bucket_policies["example-data"], "Xacct")
+def test_reading_writes_nothing(mapping: GroupRole, aws: WatchedAws) -> None:
+    take_ours_out(aws)
     aws.calls.clear()
     scanned()
     assert aws.writes == []
 
 
 def test_aws_is_read_by_account_and_by_bucket_and_never_by_role(
-    mapping: GroupRole, aws: FakeAws, inventories: list[str], procedure: factories.Procedure
+    mapping: GroupRole, aws: WatchedAws, inventories: list[str], procedure: factories.Procedure
 ) -> None:
     for number in range(30):
         role = factories.IamRoleFactory(account=procedure.account_a, name=f"Many{number}")
@@ -82,7 +81,7 @@ def test_aws_is_read_by_account_and_by_bucket_and_never_by_role(
     assert [call.name for call in aws.calls] == ["get_bucket_policy"]
 
 
-def test_a_role_that_a_run_is_about_is_left_out_until_the_run_has_ended(mapping: GroupRole, aws: FakeAws) -> None:
+def test_a_role_that_a_run_is_about_is_left_out_until_the_run_has_ended(mapping: GroupRole, aws: WatchedAws) -> None:
     del aws.bucket_policies["example-data"]
     run = queued(mapping)
     report = scanned()
@@ -94,7 +93,7 @@ def test_a_role_that_a_run_is_about_is_left_out_until_the_run_has_ended(mapping:
 
 
 def test_a_run_that_came_between_reading_and_comparing_makes_the_difference_unknown(
-    mapping: GroupRole, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+    mapping: GroupRole, aws: WatchedAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del aws.bucket_policies["example-data"]
     read = snapshot.Snapshot.read
@@ -110,7 +109,7 @@ def test_a_run_that_came_between_reading_and_comparing_makes_the_difference_unkn
 
 
 def test_a_role_that_no_run_has_brought_in_order_yet_has_not_drifted(
-    aws: FakeAws, procedure: factories.Procedure
+    aws: WatchedAws, procedure: factories.Procedure
 ) -> None:
     mapping = procedure.map()
     aws.fail_always["put_bucket_policy"] = AwsAccessDenied("no")
@@ -120,7 +119,7 @@ def test_a_role_that_no_run_has_brought_in_order_yet_has_not_drifted(
 
 
 def test_a_role_that_was_in_order_under_an_earlier_mapping_alone_has_not_drifted(
-    mapping: GroupRole, aws: FakeAws, procedure: factories.Procedure
+    mapping: GroupRole, aws: WatchedAws, procedure: factories.Procedure
 ) -> None:
     reconciled(unmap(mapping))
     again = factories.GroupRoleFactory(role=procedure.role_a)
@@ -129,13 +128,13 @@ def test_a_role_that_was_in_order_under_an_earlier_mapping_alone_has_not_drifted
     assert scanned().differences == ()
 
 
-def test_what_a_failed_removal_left_behind_is_found(mapping: GroupRole, aws: FakeAws) -> None:
+def test_what_a_failed_removal_left_behind_is_found(mapping: GroupRole, aws: WatchedAws) -> None:
     aws.fail_always["put_bucket_policy"] = AwsAccessDenied("no")
     assert reconciled(unmap(mapping)).status == RunStatus.FAILED
     assert seen(scanned()) == [(BUCKET, 6, "extra")]
 
 
-def test_a_mapping_that_was_removed_and_cleaned_leaves_nothing_to_find(mapping: GroupRole, aws: FakeAws) -> None:
+def test_a_mapping_that_was_removed_and_cleaned_leaves_nothing_to_find(mapping: GroupRole, aws: WatchedAws) -> None:
     reconciled(unmap(mapping))
     assert scanned().is_clean
 
@@ -144,12 +143,12 @@ def test_a_mapping_that_was_removed_and_cleaned_leaves_nothing_to_find(mapping: 
 
 
 def test_an_account_that_cannot_be_read_is_said_and_not_taken_for_empty(
-    mapping: GroupRole, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+    mapping: GroupRole, aws: WatchedAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(session: AccountSession) -> AccountInventory:
         raise AwsAccessDenied(f"no in {session.access.account_id}")
 
-    drop(aws.bucket_policies["example-data"], "Xacct")
+    take_ours_out(aws)
     scanned()
     monkeypatch.setattr(snapshot, "account_inventory", denied)
     report = scanned()
@@ -159,8 +158,8 @@ def test_an_account_that_cannot_be_read_is_said_and_not_taken_for_empty(
     assert not report.is_clean
 
 
-def test_a_bucket_that_cannot_be_read_keeps_what_was_found_there(mapping: GroupRole, aws: FakeAws) -> None:
-    drop(aws.bucket_policies["example-data"], "Xacct")
+def test_a_bucket_that_cannot_be_read_keeps_what_was_found_there(mapping: GroupRole, aws: WatchedAws) -> None:
+    take_ours_out(aws)
     scanned()
     aws.fail_always["get_bucket_policy"] = AwsAccessDenied("no")
     report = scanned()
@@ -169,7 +168,7 @@ def test_a_bucket_that_cannot_be_read_keeps_what_was_found_there(mapping: GroupR
 
 
 def test_handoff_accounts_are_said_and_not_taken_for_empty(
-    aws: FakeAws, procedure: factories.Procedure, inventories: list[str]
+    aws: WatchedAws, procedure: factories.Procedure, inventories: list[str]
 ) -> None:
     procedure.account_b.access_mode = "handoff"
     procedure.account_b.save()
@@ -190,17 +189,17 @@ def test_handoff_accounts_are_said_and_not_taken_for_empty(
         (take_ours_out, [(BUCKET, 6, "missing")]),
         (copy_statement, [(BUCKET, 6, "extra")]),
         (forget_trust, [(ROLE_B, 5, "missing")]),
-        (name_dead_role, [(ROLE_B, 5, "stale")]),
-        (delete_target, [(ROLE_B, 4, "missing"), (ROLE_B, 5, "missing")]),
+        (replace_source, [(ROLE_B, 5, "stale")]),
+        (delete_target, [(ROLE_B, 4, "missing"), (ROLE_B, 5, "missing"), (BUCKET, 6, "stale")]),
         (remove_policy, [(ROLE_A, 2, "missing"), (ROLE_A, 3, "missing")]),
         (empty_profile, [(PROFILE_A, 1, "missing")]),
     ],
 )
 def test_what_somebody_did_is_found_and_a_run_heals_it(
-    somebody: Callable[[FakeAws], None],
+    somebody: Callable[[WatchedAws], None],
     expected: list[tuple[str, int, str]],
     mapping: GroupRole,
-    aws: FakeAws,
+    aws: WatchedAws,
 ) -> None:
     before = aws.state()
     somebody(aws)
@@ -215,9 +214,9 @@ def test_what_somebody_did_is_found_and_a_run_heals_it(
     assert scanned().is_clean
 
 
-def test_a_finding_has_what_aws_has_and_what_is_wished(mapping: GroupRole, aws: FakeAws) -> None:
+def test_a_finding_has_what_aws_has_and_what_is_wished(mapping: GroupRole, aws: WatchedAws) -> None:
     wished = {"Version": "2012-10-17", "Statement": list(aws.bucket_policies["example-data"]["Statement"])}
-    drop(aws.bucket_policies["example-data"], "XacctBucketList")
+    drop(aws, "XacctBucketList")
     scanned()
     row = DriftFinding.objects.get()
     assert row.before == aws.bucket_policies["example-data"]
@@ -230,16 +229,17 @@ def test_a_finding_has_what_aws_has_and_what_is_wished(mapping: GroupRole, aws: 
     assert event.details["done_by"] == "unknown"
 
 
-def test_a_role_that_was_replaced_by_somebody_elses_is_not_taken_over(mapping: GroupRole, aws: FakeAws) -> None:
+def test_a_role_that_was_replaced_by_somebody_elses_is_not_taken_over(mapping: GroupRole, aws: WatchedAws) -> None:
+    aws.role(ROLE_B).delete()
     aws.add_role(ROLE_B)
     report = scanned()
-    first = report.differences[0]
-    assert (first.resource, first.step, first.kind) == (ROLE_B, 4, Kind.NOT_OURS)
+    first = next(one for one in report.differences if one.resource == ROLE_B)
+    assert (first.step, first.kind) == (4, Kind.NOT_OURS)
     assert "that the portal did not make" in first.note
 
 
-def test_a_mapping_that_ended_and_was_not_cleaned_is_found_long_after(mapping: GroupRole, aws: FakeAws) -> None:
-    left = [dict(one) for one in aws.bucket_policies["example-data"]["Statement"]]
+def test_a_mapping_that_ended_and_was_not_cleaned_is_found_long_after(mapping: GroupRole, aws: WatchedAws) -> None:
+    left = aws.bucket_policies["example-data"]
     BucketGrant.objects.update(ended_at=timezone.now())
     AssumeRoleGrant.objects.update(ended_at=timezone.now())
     reconciled(unmap(mapping))
@@ -247,7 +247,7 @@ def test_a_mapping_that_ended_and_was_not_cleaned_is_found_long_after(mapping: G
     past = timezone.now() - timedelta(days=90)
     for model in (BucketGrant, AssumeRoleGrant):
         model.objects.update(started_at=past, ended_at=past)
-    aws.bucket_policies["example-data"]["Statement"] = left
+    aws.bucket_policies["example-data"] = left
     assert seen(scanned()) == [(BUCKET, 6, "extra")]
     # Nothing wishes for it any more, and still a run of the role that once reached it takes it out.
     assert findings.sources_of(DriftFinding.objects.open()) == []
@@ -259,30 +259,31 @@ def test_a_mapping_that_ended_and_was_not_cleaned_is_found_long_after(mapping: G
 
 
 def test_a_copy_on_a_bucket_that_nothing_was_ever_granted_on_is_found(
-    mapping: GroupRole, aws: FakeAws, procedure: factories.Procedure
+    mapping: GroupRole, aws: WatchedAws, procedure: factories.Procedure
 ) -> None:
     other = factories.BucketFactory(account=procedure.account_b, name="other-data")
-    aws.buckets["other-data"] = "222222222222"
-    aws.bucket_policies["other-data"] = {
-        "Version": "2012-10-17",
-        "Statement": [statement(aws.bucket_policies["example-data"], "XacctBucketList")],
-    }
+    aws.add_bucket("other-data")
+    copied = statement(aws.bucket_policies["example-data"], "XacctBucketList")
+    copied["Resource"] = str(other.arn)
+    aws.bucket_policies["other-data"] = {"Version": "2012-10-17", "Statement": [copied]}
     report = scanned()
     assert seen(report) == [(str(other.arn), 6, "extra")]
     assert report.differences[0].after is None
 
 
 def test_a_dead_principal_in_somebody_elses_statement_is_reported_and_not_edited(
-    mapping: GroupRole, aws: FakeAws
+    mapping: GroupRole, aws: WatchedAws
 ) -> None:
-    theirs = foreign("PartnerReads", Principal={"AWS": [DEAD]}, Action="s3:GetObject", Resource=f"{BUCKET}/*")
-    aws.bucket_policies["example-data"]["Statement"][0] = theirs
+    dead = aws.role(PARTNER).unique_id
+    aws.role(PARTNER).delete()
+    theirs = aws.bucket_policies["example-data"]["Statement"][0]
+    assert theirs == {**THEIRS, "Principal": {"AWS": dead}}
     report = scanned()
     assert seen(report) == [(BUCKET, 6, "foreign_stale")]
     (one,) = report.differences
     assert one.before == one.after
     assert "'PartnerReads'" in one.note
-    assert DEAD in one.note
+    assert dead in one.note
     mapping.refresh_from_db()
     assert mapping.state == MappingState.IN_SYNC
     reconciled(mapping)
@@ -291,17 +292,17 @@ def test_a_dead_principal_in_somebody_elses_statement_is_reported_and_not_edited
 
 
 def test_drift_of_ours_beside_a_dead_principal_of_others_says_why_it_cannot_be_written(
-    mapping: GroupRole, aws: FakeAws
+    mapping: GroupRole, aws: WatchedAws
 ) -> None:
-    aws.bucket_policies["example-data"]["Statement"][0] = {**THEIRS, "Principal": {"AWS": DEAD}}
     change_listing(aws)
+    aws.role(PARTNER).delete()
     (one,) = scanned().differences
     assert one.kind is Kind.CHANGED
     assert "AWS refuses every new version" in one.note
 
 
 def test_one_account_alone_is_looked_at_and_the_rest_stays_unknown(
-    mapping: GroupRole, aws: FakeAws, procedure: factories.Procedure, inventories: list[str]
+    mapping: GroupRole, aws: WatchedAws, procedure: factories.Procedure, inventories: list[str]
 ) -> None:
     remove_bucket_policy(aws)
     remove_policy(aws)

@@ -22,9 +22,9 @@ from roles.models.choices import RunStatus
 from roles.provisioning import desired, drift
 from roles.provisioning.facts import Facts
 from tests import factories
-from tests.fakes.aws import FakeAws
 from tests.provisioning.conftest import reconciled
 from tests.provisioning.drifting import in_sync, read_in_bulk
+from tests.strict_aws.watched import WatchedAws
 
 pytestmark = pytest.mark.django_db
 
@@ -196,9 +196,9 @@ def grow(procedure: factories.Procedure, number: int) -> None:
 
 
 def test_the_queries_of_a_comparison_do_not_grow_with_roles_and_buckets(
-    procedure: factories.Procedure, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+    procedure: factories.Procedure, aws: WatchedAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read_in_bulk(aws, monkeypatch)
+    read_in_bulk(monkeypatch)
     in_sync(procedure)
     grow(procedure, 2)
     few = queries(drift.compare)
@@ -215,7 +215,7 @@ def test_the_queries_of_a_plan_do_not_grow_with_neighbours(procedure: factories.
     assert queries(lambda: desired.wishes_for(procedure.role_a, tuple)) == few <= 20
 
 
-def test_a_run_asks_the_database_in_bounds(procedure: factories.Procedure, aws: FakeAws) -> None:
+def test_a_run_asks_the_database_in_bounds(procedure: factories.Procedure, aws: WatchedAws) -> None:
     mapping = procedure.map()
     assert queries(lambda: reconciled(mapping)) <= 130
     assert queries(lambda: reconciled(mapping)) <= 100  # nothing to write

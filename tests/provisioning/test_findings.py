@@ -12,7 +12,6 @@ from roles.models.choices import DriftKind, MappingState, RunStatus
 from roles.provisioning import findings
 from roles.provisioning.differences import Difference, Kind
 from tests import factories
-from tests.fakes.aws import FakeAws
 from tests.provisioning.conftest import reconciled
 from tests.provisioning.drifting import (
     change_listing,
@@ -23,23 +22,24 @@ from tests.provisioning.drifting import (
     remove_policy,
     scanned,
 )
+from tests.strict_aws.watched import WatchedAws
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def inventories(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def inventories(aws: WatchedAws, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The accounts that were read."""
-    return read_in_bulk(aws, monkeypatch)
+    return read_in_bulk(monkeypatch)
 
 
 @pytest.fixture
-def mapping(aws: FakeAws, procedure: factories.Procedure) -> GroupRole:
+def mapping(aws: WatchedAws, procedure: factories.Procedure) -> GroupRole:
     """A mapping that is in sync."""
     return in_sync(procedure)
 
 
-def test_the_same_drift_is_one_finding_however_often_it_is_seen(mapping: GroupRole, aws: FakeAws) -> None:
+def test_the_same_drift_is_one_finding_however_often_it_is_seen(mapping: GroupRole, aws: WatchedAws) -> None:
     change_listing(aws)
     scanned()
     first = DriftFinding.objects.get()
@@ -53,11 +53,13 @@ def test_the_same_drift_is_one_finding_however_often_it_is_seen(mapping: GroupRo
     assert AuditEvent.objects.filter(code="drift.found").count() == 2
 
 
-def test_drift_that_somebody_undid_is_resolved_and_the_mapping_in_sync_again(mapping: GroupRole, aws: FakeAws) -> None:
-    kept = [dict(one) for one in aws.bucket_policies["example-data"]["Statement"]]
+def test_drift_that_somebody_undid_is_resolved_and_the_mapping_in_sync_again(
+    mapping: GroupRole, aws: WatchedAws
+) -> None:
+    kept = aws.bucket_policies["example-data"]
     change_listing(aws)
     scanned()
-    aws.bucket_policies["example-data"]["Statement"] = kept
+    aws.bucket_policies["example-data"] = kept
     assert scanned().is_clean
     row = DriftFinding.objects.get()
     assert (row.is_open, row.resolution) == (False, "gone")
@@ -67,7 +69,7 @@ def test_drift_that_somebody_undid_is_resolved_and_the_mapping_in_sync_again(map
 
 
 def test_only_mappings_that_it_concerns_become_drifted(
-    mapping: GroupRole, aws: FakeAws, procedure: factories.Procedure
+    mapping: GroupRole, aws: WatchedAws, procedure: factories.Procedure
 ) -> None:
     other = factories.GroupRoleFactory(role=factories.IamRoleFactory(account=procedure.account_a, name="Other"))
     reconciled(other)
@@ -80,7 +82,7 @@ def test_only_mappings_that_it_concerns_become_drifted(
     assert states == {"MyRoleA": "drifted", "Shares": "drifted", "Other": "in_sync"}
 
 
-def test_a_mapping_whose_run_failed_stays_failed(mapping: GroupRole, aws: FakeAws) -> None:
+def test_a_mapping_whose_run_failed_stays_failed(mapping: GroupRole, aws: WatchedAws) -> None:
     GroupRole.objects.update(state=MappingState.FAILED)
     change_listing(aws)
     scanned()
@@ -89,7 +91,7 @@ def test_a_mapping_whose_run_failed_stays_failed(mapping: GroupRole, aws: FakeAw
 
 
 def test_finding_concerned_roles_costs_the_same_however_many_findings(
-    mapping: GroupRole, aws: FakeAws, django_assert_num_queries: Any
+    mapping: GroupRole, aws: WatchedAws, django_assert_num_queries: Any
 ) -> None:
     change_listing(aws)
     remove_policy(aws)
@@ -105,7 +107,7 @@ def test_kinds_are_those_of_the_table() -> None:
     assert Difference("1", "arn", 1, "t", Kind.EXTRA, None, None).done_by == ""
 
 
-def test_a_step_that_failed_resolves_nothing(mapping: GroupRole, aws: FakeAws) -> None:
+def test_a_step_that_failed_resolves_nothing(mapping: GroupRole, aws: WatchedAws) -> None:
     change_listing(aws)
     forget_trust(aws)
     scanned()

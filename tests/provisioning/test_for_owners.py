@@ -21,8 +21,8 @@ from roles.provisioning.for_owners import (
 from roles.provisioning.owners import RETRIED
 from roles.provisioning.scope import provisioner_scope
 from tests import factories
-from tests.fakes.aws import PORTAL, FakeAws
 from tests.provisioning.conftest import ROLE_B, queued, reconciled, unmap
+from tests.strict_aws.watched import PORTAL, WatchedAws
 
 pytestmark = pytest.mark.django_db
 
@@ -70,13 +70,13 @@ def test_an_account_that_no_run_was_about_has_nothing_to_do(handed: factories.Pr
     assert documents_for_owner(handed.account_b).is_empty
 
 
-def test_a_role_whose_own_part_failed_is_not_named_to_the_owner(aws: FakeAws, handed: factories.Procedure) -> None:
+def test_a_role_whose_own_part_failed_is_not_named_to_the_owner(aws: WatchedAws, handed: factories.Procedure) -> None:
     aws.fail_always["create_role"] = AwsAccessDenied("No.", aws_code="AccessDenied")
     assert reconciled(handed.map()).status == "failed"
     assert documents_for_owner(handed.account_b).is_empty
 
 
-def test_a_removal_that_was_confirmed_leaves_nothing_to_do(aws: FakeAws, handed: factories.Procedure) -> None:
+def test_a_removal_that_was_confirmed_leaves_nothing_to_do(aws: WatchedAws, handed: factories.Procedure) -> None:
     mapping = handed.map()
     reconciled(mapping)
     unmap(mapping)
@@ -87,7 +87,7 @@ def test_a_removal_that_was_confirmed_leaves_nothing_to_do(aws: FakeAws, handed:
     assert waiting_for(handed.account_b) == []
 
 
-def test_a_scope_without_anything_has_no_provisioner(aws: FakeAws) -> None:
+def test_a_scope_without_anything_has_no_provisioner(aws: WatchedAws) -> None:
     account = factories.AwsAccountFactory(
         access_mode="assume-role", provisioner_role_arn="arn:aws:iam::300000000099:role/p", account_id="300000000099"
     )
@@ -96,7 +96,7 @@ def test_a_scope_without_anything_has_no_provisioner(aws: FakeAws) -> None:
         documents_of_provisioner(account.access(), provisioner_scope(account))
 
 
-def test_without_an_external_id_there_is_no_provisioner(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_without_an_external_id_there_is_no_provisioner(aws: WatchedAws, procedure: factories.Procedure) -> None:
     procedure.account_b.external_id = ""
     with pytest.raises(InputError, match="external id"):
         documents_of_provisioner(procedure.account_b.access(), provisioner_scope(procedure.account_b))
@@ -105,7 +105,7 @@ def test_without_an_external_id_there_is_no_provisioner(aws: FakeAws, procedure:
 # --- documents ---
 
 
-def test_the_documents_of_a_mapping_are_those_of_its_account_only(aws: FakeAws, handed: factories.Procedure) -> None:
+def test_the_documents_of_a_mapping_are_those_of_its_account_only(aws: WatchedAws, handed: factories.Procedure) -> None:
     reconciled(handed.map())
     found = documents_for_owner(handed.account_b)
     for form in (found.cloudformation, found.terraform, found.cli, found.console):
@@ -119,7 +119,7 @@ def test_a_role_whose_run_is_under_way_is_in_when_asked_for(handed: factories.Pr
     assert not documents_for_owner(handed.account_b, handed.role_a).is_empty
 
 
-def test_what_several_roles_wait_for_is_in_one_document(aws: FakeAws, handed: factories.Procedure) -> None:
+def test_what_several_roles_wait_for_is_in_one_document(aws: WatchedAws, handed: factories.Procedure) -> None:
     reconciled(handed.map())
     reconciled(another(handed, "MyRoleC", "MyRoleD"))
     found = documents(handed.account_b)
@@ -137,7 +137,7 @@ def test_statements_of_one_sid_are_put_together_with_all_their_principals() -> N
     assert for_owners._both(one, one) is one
 
 
-def test_the_run_says_whom_it_waits_for(aws: FakeAws, handed: factories.Procedure) -> None:
+def test_the_run_says_whom_it_waits_for(aws: WatchedAws, handed: factories.Procedure) -> None:
     run = reconciled(handed.map())
     (asked,) = asked_of(run)
     assert (asked.account, asked.steps, asked.is_word) == (handed.account_b, 3, False)
@@ -145,7 +145,7 @@ def test_the_run_says_whom_it_waits_for(aws: FakeAws, handed: factories.Procedur
     assert waiting_for(handed.account_a) == []
 
 
-def test_a_removal_is_taken_at_ones_word(aws: FakeAws, handed: factories.Procedure) -> None:
+def test_a_removal_is_taken_at_ones_word(aws: WatchedAws, handed: factories.Procedure) -> None:
     mapping = handed.map()
     reconciled(mapping)
     unmap(mapping)
@@ -157,7 +157,7 @@ def test_a_removal_is_taken_at_ones_word(aws: FakeAws, handed: factories.Procedu
 
 
 def test_the_provisioner_trusts_the_portals_identity_with_the_accounts_id(
-    aws: FakeAws, procedure: factories.Procedure
+    aws: WatchedAws, procedure: factories.Procedure
 ) -> None:
     found = documents_of_provisioner(procedure.account_b.access(), provisioner_scope(procedure.account_b))
     for form in (found.cloudformation, found.terraform, found.cli, found.console):

@@ -6,8 +6,8 @@ import pytest
 
 from roles.provisioning.keys import key_advice
 from tests import factories
-from tests.fakes.aws import FakeAws
 from tests.provisioning.conftest import ROLE_B, reconciled, sids
+from tests.strict_aws.watched import WatchedAws
 
 pytestmark = pytest.mark.django_db
 OWN = "arn:aws:kms:us-east-1:222222222222:key/11111111-2222-3333-4444-555555555555"
@@ -19,32 +19,32 @@ def keyed(procedure: factories.Procedure, key: str) -> None:
     procedure.bucket.save()
 
 
-def test_a_bucket_without_a_key_needs_nothing(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_a_bucket_without_a_key_needs_nothing(aws: WatchedAws, procedure: factories.Procedure) -> None:
     assert key_advice(procedure.bucket) is None
     reconciled(procedure.map())
-    assert aws.role(ROLE_B).policies == {}
+    assert not aws.role(ROLE_B).policies
 
 
 @pytest.mark.parametrize("key", [OWN, ELSEWHERE])
 def test_a_target_may_use_the_key_of_its_bucket_and_the_bucket_policy_stays_the_procedures(
-    aws: FakeAws, procedure: factories.Procedure, key: str
+    aws: WatchedAws, procedure: factories.Procedure, key: str
 ) -> None:
     keyed(procedure, key)
     run = reconciled(procedure.map())
     assert (run.status, run.error) == ("in_sync", "")
     (statement,) = aws.role(ROLE_B).policies["xacct-portal"]["Statement"]
     assert statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
-    assert statement["Resource"] == [key]
+    assert statement["Resource"] == key
     assert [sid[:15] for sid in sids(aws.bucket_policies["example-data"])[1:]] == ["XacctBucketList", "XacctBucketObje"]
 
 
-def test_a_bucket_that_loses_its_key_takes_it_out_of_the_roles(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_a_bucket_that_loses_its_key_takes_it_out_of_the_roles(aws: WatchedAws, procedure: factories.Procedure) -> None:
     keyed(procedure, OWN)
     mapping = procedure.map()
     reconciled(mapping)
     keyed(procedure, "")
     reconciled(mapping)
-    assert aws.role(ROLE_B).policies == {}
+    assert not aws.role(ROLE_B).policies
 
 
 def test_the_owner_of_a_key_elsewhere_has_to_name_the_roles(procedure: factories.Procedure) -> None:

@@ -14,33 +14,33 @@ from roles.provisioning.observed import Accounts, bucket_of, observe, observe_al
 from roles.provisioning.plan import change_for
 from roles.provisioning.resources import ObservedProfile, ObservedRole
 from roles.values.arns import MANAGED_TAGS
-from tests.fakes.aws import PORTAL, FakeAws
-from tests.provisioning.conftest import PARTNER, ROLE_A
+from tests.provisioning.conftest import PROFILE_A, ROLE_A
 from tests.provisioning.test_plan import HANDED_OFF, access, bucket, procedure, profile, source_role, target_role, trust
+from tests.strict_aws.watched import PARTNER, PORTAL, WatchedAws
 
 
-def test_nothing_is_read_of_an_account_in_its_owners_hands(aws: FakeAws) -> None:
+def test_nothing_is_read_of_an_account_in_its_owners_hands(aws: WatchedAws) -> None:
     assert observe(replace(trust(), access=HANDED_OFF), Accounts()) is None
     assert observe(access(), Accounts()) is None
     assert aws.calls == []
 
 
-def test_a_bucket_that_is_not_there_is_not_an_empty_policy(aws: FakeAws) -> None:
-    aws.buckets.clear()
+def test_a_bucket_that_is_not_there_is_not_an_empty_policy(aws: WatchedAws) -> None:
+    aws.delete_bucket("example-data")
     with pytest.raises(AwsNotFound):
         observe(bucket([]), Accounts())
 
 
-def test_each_thing_is_read_as_what_it_is(aws: FakeAws) -> None:
+def test_each_thing_is_read_as_what_it_is(aws: WatchedAws) -> None:
     aws.add_role(ROLE_A, **MANAGED_TAGS)
-    aws.profiles["111111111111", "MyRoleA"] = ["MyRoleA"]
+    aws.set_profile(PROFILE_A, "MyRoleA")
     role = observe(source_role(), Accounts())
     assert isinstance(role, ObservedRole) and (role.arn, role.tags) == (ROLE_A, MANAGED_TAGS)
     assert observe(profile(), Accounts()) == ObservedProfile(("MyRoleA",))
     assert observe(target_role(), Accounts()) is None
 
 
-def test_documents_that_steps_share_are_read_once(aws: FakeAws) -> None:
+def test_documents_that_steps_share_are_read_once(aws: WatchedAws) -> None:
     observe_all(procedure([]), Accounts())
     assert [call.name for call in aws.calls] == [
         "get_role",
@@ -63,7 +63,7 @@ def test_something_that_is_no_bucket_has_no_bucket_policy() -> None:
 
 
 def test_who_the_portal_is_is_asked_unless_the_setting_says_it(
-    aws: FakeAws, settings: Any, monkeypatch: pytest.MonkeyPatch
+    aws: WatchedAws, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert portal_principals("us-east-1") == (PORTAL,)
     settings.XACCT_PORTAL_PRINCIPALS = [PARTNER]
@@ -71,7 +71,7 @@ def test_who_the_portal_is_is_asked_unless_the_setting_says_it(
     assert portal_principals("us-east-1") == (PARTNER,)
 
 
-def test_a_session_is_named_by_its_role(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_is_named_by_its_role(aws: WatchedAws, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sts, "caller_arn", lambda **_: "arn:aws:sts::111111111111:assumed-role/Portal/i-1")
     assert portal_principals("us-east-1") == ("arn:aws:iam::111111111111:role/Portal",)
 
@@ -79,15 +79,15 @@ def test_a_session_is_named_by_its_role(aws: FakeAws, monkeypatch: pytest.Monkey
 # --- apply ---
 
 
-def test_a_change_that_writes_nothing_is_not_applied(aws: FakeAws) -> None:
+def test_a_change_that_writes_nothing_is_not_applied(aws: WatchedAws) -> None:
     with pytest.raises(ValueError, match="nothing to write"):
         apply(change_for(profile(wanted=False), None)[0], Accounts())
     assert aws.calls == []
 
 
-def test_a_half_made_profile_is_completed(aws: FakeAws) -> None:
+def test_a_half_made_profile_is_completed(aws: WatchedAws) -> None:
     aws.add_role(ROLE_A)
-    aws.profiles["111111111111", "MyRoleA"] = []
+    aws.set_profile(PROFILE_A)
     change, _ = change_for(profile(), ObservedProfile(()))
     assert apply(change, Accounts())
     assert aws.writes == ["add_role_to_instance_profile"]

@@ -13,12 +13,13 @@ from roles.policies import limits
 from roles.provisioning import desired, preview, runner
 from roles.provisioning.resources import DesiredPolicies
 from tests import factories
-from tests.fakes.aws import FakeAws, Killed
-from tests.fakes.managed import Policy
-from tests.provisioning.conftest import ROLE_A, ROLE_B, THEIRS, again, queued, reconciled, sids, unmap
+from tests.provisioning.conftest import ROLE_A, ROLE_B, again, queued, reconciled, sids, unmap
 from tests.provisioning.drifting import in_sync, read_in_bulk, scanned, seen
+from tests.strict_aws.rules.grammar import as_list
+from tests.strict_aws.watched import THEIRS, Killed, WatchedAws
 
 pytestmark = pytest.mark.django_db
+SOMETHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
 FIRST, SECOND = (f"arn:aws:iam::111111111111:policy/xacct-portal/xacct-MyRoleA-{number}" for number in (1, 2))
 
 
@@ -44,39 +45,39 @@ def place(procedure: factories.Procedure, *, in_roles: bool) -> None:
     procedure.bucket.save()
 
 
-def bucket_sids(aws: FakeAws) -> list[str]:
+def bucket_sids(aws: WatchedAws) -> list[str]:
     return [sid[:11] for sid in sids(aws.bucket_policies["example-data"])]
 
 
-def own_sids(aws: FakeAws) -> list[str]:
+def own_sids(aws: WatchedAws) -> list[str]:
     return sids(aws.role(ROLE_B).policies.get("xacct-portal", {"Statement": []}))
 
 
 # --- spilling ---
 
 
-def test_the_default_has_no_managed_policy_and_asks_for_none(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_the_default_has_no_managed_policy_and_asks_for_none(aws: WatchedAws, procedure: factories.Procedure) -> None:
     run = reconciled(procedure.map())
-    assert (run.status, aws.managed, aws.role(ROLE_B).policies) == ("in_sync", {}, {})
+    assert (run.status, aws.managed, dict(aws.role(ROLE_B).policies)) == ("in_sync", {}, {})
     assert "attached_policies" not in [call.name for call in aws.calls]
 
 
 def test_targets_that_the_inline_policy_has_no_room_for_are_in_managed_policies(
-    aws: FakeAws, procedure: factories.Procedure, small: None
+    aws: WatchedAws, procedure: factories.Procedure, small: None
 ) -> None:
     more = more_targets(procedure)
     run = reconciled(procedure.map())
     assert (run.status, run.error) == (RunStatus.IN_SYNC, "")
     assert sids(aws.role(ROLE_A).policies["xacct-portal"]) == ["XacctPassRole"]
     assert aws.role(ROLE_A).attached == sorted(aws.managed) == [FIRST, SECOND]
-    named = [name for policy in aws.managed.values() for name in policy.document["Statement"][0]["Resource"]]
+    named = [name for one in aws.managed.values() for name in as_list(one.document["Statement"][0]["Resource"])]
     assert sorted(named) == sorted([ROLE_B, *more])
     assert aws.managed[FIRST].tags == {"xacct-portal": "managed"}
     step = run.steps.get(resource=FIRST.removesuffix("-1"))
     assert (step.step, step.action, list(step.after)) == (2, "create", ["xacct-MyRoleA-1", "xacct-MyRoleA-2"])
 
 
-def test_the_same_again_writes_nothing(aws: FakeAws, procedure: factories.Procedure, small: None) -> None:
+def test_the_same_again_writes_nothing(aws: WatchedAws, procedure: factories.Procedure, small: None) -> None:
     more_targets(procedure)
     mapping = procedure.map()
     reconciled(mapping)
@@ -86,7 +87,7 @@ def test_the_same_again_writes_nothing(aws: FakeAws, procedure: factories.Proced
 
 
 def test_removing_the_last_mapping_deletes_the_managed_policies(
-    aws: FakeAws, procedure: factories.Procedure, small: None
+    aws: WatchedAws, procedure: factories.Procedure, small: None
 ) -> None:
     more_targets(procedure)
     mapping = procedure.map()
@@ -99,7 +100,7 @@ def test_removing_the_last_mapping_deletes_the_managed_policies(
 
 
 def test_a_worker_that_dies_at_any_call_leaves_nothing_doubled_and_nothing_behind(
-    aws: FakeAws, procedure: factories.Procedure, small: None
+    aws: WatchedAws, procedure: factories.Procedure, small: None
 ) -> None:
     more_targets(procedure)
     mapping = procedure.map()
@@ -138,7 +139,7 @@ def killed(run: ProvisioningRun) -> bool:
 
 
 def test_a_plan_that_needs_more_than_ten_is_refused_with_the_numbers(
-    aws: FakeAws, procedure: factories.Procedure, small: None
+    aws: WatchedAws, procedure: factories.Procedure, small: None
 ) -> None:
     more_targets(procedure, 24)
     procedure.map()
@@ -150,19 +151,20 @@ def test_a_plan_that_needs_more_than_ten_is_refused_with_the_numbers(
 
 
 def test_a_policy_of_that_name_of_somebody_elses_is_left_alone(
-    aws: FakeAws, procedure: factories.Procedure, small: None
+    aws: WatchedAws, procedure: factories.Procedure, small: None
 ) -> None:
-    theirs = {"Version": "2012-10-17", "Statement": []}
-    aws.managed[FIRST] = Policy(theirs)
+    theirs = aws.add_policy(FIRST, SOMETHING)
     run = reconciled(procedure.map())
     assert run.status == RunStatus.FAILED and "did not make" in run.error
-    assert aws.managed[FIRST].document == theirs
+    assert theirs.document == SOMETHING
 
 
 # --- placement ---
 
 
-def test_grants_placed_in_the_roles_are_not_in_the_buckets_policy(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_grants_placed_in_the_roles_are_not_in_the_buckets_policy(
+    aws: WatchedAws, procedure: factories.Procedure
+) -> None:
     place(procedure, in_roles=True)
     run = reconciled(procedure.map())
     assert (run.status, run.error) == (RunStatus.IN_SYNC, "")
@@ -172,7 +174,7 @@ def test_grants_placed_in_the_roles_are_not_in_the_buckets_policy(aws: FakeAws, 
 
 @pytest.mark.parametrize("in_roles", [True, False])
 def test_grants_move_both_ways_and_are_in_their_new_place_before_they_leave_the_old_one(
-    aws: FakeAws, procedure: factories.Procedure, in_roles: bool
+    aws: WatchedAws, procedure: factories.Procedure, in_roles: bool
 ) -> None:
     place(procedure, in_roles=not in_roles)
     mapping = procedure.map()
@@ -187,25 +189,25 @@ def test_grants_move_both_ways_and_are_in_their_new_place_before_they_leave_the_
     assert ("XacctBucket" in bucket_sids(aws)) is not in_roles
 
 
-def test_removing_the_last_mapping_takes_placed_grants_out(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_removing_the_last_mapping_takes_placed_grants_out(aws: WatchedAws, procedure: factories.Procedure) -> None:
     place(procedure, in_roles=True)
     mapping = procedure.map()
     reconciled(mapping)
     assert reconciled(unmap(mapping)).status == RunStatus.IN_SYNC
-    assert aws.role(ROLE_B).policies == {}
+    assert not aws.role(ROLE_B).policies
 
 
-def test_an_ended_grant_leaves_the_roles_policy(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_an_ended_grant_leaves_the_roles_policy(aws: WatchedAws, procedure: factories.Procedure) -> None:
     place(procedure, in_roles=True)
     mapping = procedure.map()
     reconciled(mapping)
     BucketGrant.objects.update(ended_at=timezone.now())
     assert reconciled(mapping).status == RunStatus.IN_SYNC
-    assert aws.role(ROLE_B).policies == {}
+    assert not aws.role(ROLE_B).policies
 
 
 def test_a_role_that_is_source_and_target_keeps_both_parts_in_one_policy(
-    aws: FakeAws, procedure: factories.Procedure
+    aws: WatchedAws, procedure: factories.Procedure
 ) -> None:
     place(procedure, in_roles=True)
     factories.AssumeRoleGrantFactory(
@@ -221,15 +223,15 @@ def test_a_role_that_is_source_and_target_keeps_both_parts_in_one_policy(
 
 
 @pytest.fixture
-def read(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def read(aws: WatchedAws, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The accounts that were read in bulk."""
-    return read_in_bulk(aws, monkeypatch)
+    return read_in_bulk(monkeypatch)
 
 
 def test_own_policies_in_order_are_no_drift(
-    aws: FakeAws, procedure: factories.Procedure, small: None, monkeypatch: pytest.MonkeyPatch
+    aws: WatchedAws, procedure: factories.Procedure, small: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read_in_bulk(aws, monkeypatch)
+    read_in_bulk(monkeypatch)
     place(procedure, in_roles=True)
     more_targets(procedure)
     in_sync(procedure)
@@ -239,19 +241,18 @@ def test_own_policies_in_order_are_no_drift(
 @pytest.mark.parametrize(("what", "kind"), [("detached", "changed"), ("changed", "changed"), ("grants", "missing")])
 @pytest.mark.usefixtures("small", "read")
 def test_what_somebody_did_to_them_is_found_and_healed(
-    aws: FakeAws, procedure: factories.Procedure, what: str, kind: str
+    aws: WatchedAws, procedure: factories.Procedure, what: str, kind: str
 ) -> None:
     place(procedure, in_roles=True)
     mapping = in_sync(procedure)
     before: Any = aws.state()
     resource = "arn:aws:iam::222222222222:policy/xacct-portal/xacct-MyRoleB"
-    if what == "detached":
-        aws.role(ROLE_B).attached.clear()
-    elif what == "changed":
-        aws.managed[f"{resource}-1"].document["Statement"] = []
-    else:
-        aws.role(ROLE_B).attached.clear()
-        aws.managed.pop(f"{resource}-1")
+    if what != "changed":
+        aws.role(ROLE_B).detach(f"{resource}-1")
+    if what == "changed":
+        aws.managed[f"{resource}-1"].document = SOMETHING
+    if what == "grants":
+        aws.managed[f"{resource}-1"].delete()
     assert seen(scanned()) == [(resource, 2, kind)]
     assert reconciled(mapping).status == RunStatus.IN_SYNC
     assert aws.state() == before
@@ -259,12 +260,12 @@ def test_what_somebody_did_to_them_is_found_and_healed(
 
 
 def test_managed_policies_that_nothing_is_wished_of_are_found_and_taken_away(
-    aws: FakeAws, procedure: factories.Procedure, monkeypatch: pytest.MonkeyPatch
+    aws: WatchedAws, procedure: factories.Procedure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read_in_bulk(aws, monkeypatch)
+    read_in_bulk(monkeypatch)
     mapping = in_sync(procedure)
-    aws.managed[FIRST] = Policy({"Version": "2012-10-17", "Statement": []}, {"xacct-portal": "managed"})
-    aws.role(ROLE_A).attached.append(FIRST)
+    aws.add_policy(FIRST, SOMETHING, **{"xacct-portal": "managed"})
+    aws.role(ROLE_A).attach(FIRST)
     assert seen(scanned()) == [(FIRST.removesuffix("-1"), 2, "extra")]
     assert reconciled(mapping).status == RunStatus.IN_SYNC
     assert aws.managed == {}
@@ -279,8 +280,11 @@ def test_whoever_has_no_mapping_is_wished_no_policies(procedure: factories.Proce
 # --- the permissions boundary ---
 
 
-def test_a_role_is_created_with_its_boundary_and_the_plan_says_so(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_a_role_is_created_with_its_boundary_and_the_plan_says_so(
+    aws: WatchedAws, procedure: factories.Procedure
+) -> None:
     boundary = "arn:aws:iam::222222222222:policy/limits/PortalRoles"
+    aws.add_policy(boundary, SOMETHING)
     procedure.role_b.permissions_boundary = boundary
     procedure.role_b.save()
     mapping = procedure.map()
@@ -299,9 +303,9 @@ def test_a_boundary_is_part_of_what_is_confirmed(procedure: factories.Procedure)
 
 
 def test_a_cut_off_and_grants_of_the_same_role_are_policies_of_their_own(
-    aws: FakeAws, procedure: factories.Procedure, monkeypatch: pytest.MonkeyPatch
+    aws: WatchedAws, procedure: factories.Procedure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read_in_bulk(aws, monkeypatch)
+    read_in_bulk(monkeypatch)
     procedure.bucket.grants_in_identity_policy = True
     procedure.bucket.save()
     mapping = in_sync(procedure)

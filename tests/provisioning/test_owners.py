@@ -10,8 +10,9 @@ from roles.models import GroupRole, ProvisioningRun
 from roles.models.choices import MappingState, RunStatus, StepStatus
 from roles.provisioning.owners import RETRIED
 from tests import factories
-from tests.fakes.aws import FakeAws, throttled
 from tests.provisioning.conftest import ROLE_A, ROLE_B, again, reconciled, sids, steps_of, unmap
+from tests.provisioning.drifting import take_ours_out
+from tests.strict_aws.watched import EXTERNAL_ID, WatchedAws, throttled
 
 pytestmark = pytest.mark.django_db
 
@@ -24,7 +25,7 @@ def handed(procedure: factories.Procedure) -> factories.Procedure:
     return procedure
 
 
-def applied(aws: FakeAws, run: ProvisioningRun) -> None:
+def applied(aws: WatchedAws, run: ProvisioningRun) -> None:
     """Do what an owner does with the documents of steps 4 to 6."""
     for step in run.steps.filter(account_id="222222222222", step__lte=6):
         if step.step == 4:
@@ -32,11 +33,15 @@ def applied(aws: FakeAws, run: ProvisioningRun) -> None:
         elif step.step == 5:
             aws.role(step.resource).trust = step.after
         else:
-            aws.bucket_policies["example-data"]["Statement"] += step.after["Statement"]
+            kept = aws.bucket_policies["example-data"]
+            aws.bucket_policies["example-data"] = {
+                **kept,
+                "Statement": [*kept["Statement"], *step.after["Statement"]],
+            }
 
 
 def test_the_portal_writes_its_own_account_and_leaves_the_rest_to_the_owner(
-    aws: FakeAws, handed: factories.Procedure
+    aws: WatchedAws, handed: factories.Procedure
 ) -> None:
     mapping = handed.map()
     run = reconciled(mapping)
@@ -53,7 +58,7 @@ def test_the_portal_writes_its_own_account_and_leaves_the_rest_to_the_owner(
     assert run.steps.get(step=7).error_code == "aws.access_denied"
 
 
-def test_it_is_in_sync_once_using_the_access_proves_it(aws: FakeAws, handed: factories.Procedure) -> None:
+def test_it_is_in_sync_once_using_the_access_proves_it(aws: WatchedAws, handed: factories.Procedure) -> None:
     mapping = handed.map()
     applied(aws, reconciled(mapping))
     run = reconciled(mapping, trigger=RETRIED)
@@ -63,24 +68,25 @@ def test_it_is_in_sync_once_using_the_access_proves_it(aws: FakeAws, handed: fac
 
 
 def test_documents_that_an_owner_applied_beforehand_are_proved_in_the_first_run(
-    aws: FakeAws, handed: factories.Procedure
+    aws: WatchedAws, handed: factories.Procedure
 ) -> None:
     mapping = handed.map()
     applied(aws, reconciled(mapping))
-    ProvisioningRun.objects.first()
     assert reconciled(mapping).status == RunStatus.IN_SYNC
 
 
-def test_half_of_the_owners_part_is_not_enough(aws: FakeAws, handed: factories.Procedure) -> None:
+def test_half_of_the_owners_part_is_not_enough(aws: WatchedAws, handed: factories.Procedure) -> None:
     mapping = handed.map()
     applied(aws, reconciled(mapping))
-    del aws.bucket_policies["example-data"]["Statement"][1:]
+    take_ours_out(aws)
     run = reconciled(mapping, trigger=RETRIED)
     assert run.status == RunStatus.NEEDS_OWNER
     assert run.steps.get(step=6).status == StepStatus.NEEDS_OWNER
 
 
-def test_what_one_access_proves_says_nothing_of_another_account(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_what_one_access_proves_says_nothing_of_another_account(
+    aws: WatchedAws, procedure: factories.Procedure
+) -> None:
     theirs = factories.AwsAccountFactory(account_id="333333333333", name="third", access_mode="handoff")
     unused = factories.IamRoleFactory(account=theirs, name="Unused")
     factories.AssumeRoleGrantFactory(source=procedure.role_a, target=unused)
@@ -94,7 +100,9 @@ def test_what_one_access_proves_says_nothing_of_another_account(aws: FakeAws, pr
     assert reconciled(GroupRole.objects.get()).status == RunStatus.IN_SYNC
 
 
-def test_a_removal_waits_for_the_owner_and_then_for_the_admins_word(aws: FakeAws, handed: factories.Procedure) -> None:
+def test_a_removal_waits_for_the_owner_and_then_for_the_admins_word(
+    aws: WatchedAws, handed: factories.Procedure
+) -> None:
     mapping = handed.map()
     applied(aws, reconciled(mapping))
     reconciled(mapping, trigger=RETRIED)
@@ -110,7 +118,7 @@ def test_a_removal_waits_for_the_owner_and_then_for_the_admins_word(aws: FakeAws
     assert mapping.state == MappingState.REMOVED
 
 
-def test_looking_again_by_itself_takes_nobodys_word_for_a_removal(aws: FakeAws, handed: factories.Procedure) -> None:
+def test_looking_again_by_itself_takes_nobodys_word_for_a_removal(aws: WatchedAws, handed: factories.Procedure) -> None:
     mapping = handed.map()
     applied(aws, reconciled(mapping))
     reconciled(mapping, trigger=RETRIED)
@@ -121,7 +129,7 @@ def test_looking_again_by_itself_takes_nobodys_word_for_a_removal(aws: FakeAws, 
 
 
 def test_a_narrowed_grant_is_not_proved_by_an_access_that_still_works(
-    aws: FakeAws, handed: factories.Procedure
+    aws: WatchedAws, handed: factories.Procedure
 ) -> None:
     mapping = handed.map()
     applied(aws, reconciled(mapping))
@@ -136,7 +144,7 @@ def test_a_narrowed_grant_is_not_proved_by_an_access_that_still_works(
 
 
 def test_what_was_asked_for_in_between_may_have_been_applied_though_nobody_said_so(
-    aws: FakeAws, handed: factories.Procedure
+    aws: WatchedAws, handed: factories.Procedure
 ) -> None:
     handed.bucket_grant.access = "READ"
     handed.bucket_grant.save()
@@ -153,7 +161,7 @@ def test_what_was_asked_for_in_between_may_have_been_applied_though_nobody_said_
 
 
 def test_nothing_is_asked_of_an_owner_who_was_never_asked_for_anything(
-    aws: FakeAws, handed: factories.Procedure
+    aws: WatchedAws, handed: factories.Procedure
 ) -> None:
     mapping = unmap(handed.map())
     run = reconciled(mapping)
@@ -162,7 +170,7 @@ def test_nothing_is_asked_of_an_owner_who_was_never_asked_for_anything(
 
 
 def test_a_kill_between_asking_and_ending_does_not_count_as_having_asked(
-    aws: FakeAws, handed: factories.Procedure
+    aws: WatchedAws, handed: factories.Procedure
 ) -> None:
     mapping = handed.map()
     applied(aws, reconciled(mapping))
@@ -171,12 +179,12 @@ def test_a_kill_between_asking_and_ending_does_not_count_as_having_asked(
     assert again(run).status == RunStatus.NEEDS_OWNER
 
 
-def test_throttling_is_not_taken_for_a_missing_owner(aws: FakeAws, handed: factories.Procedure) -> None:
+def test_throttling_is_not_taken_for_a_missing_owner(aws: WatchedAws, handed: factories.Procedure) -> None:
     aws.fail_always["assume_role"] = throttled()
     assert reconciled(handed.map()).status == RunStatus.WAITING
 
 
-def test_a_failure_in_an_account_of_ours_is_a_failure(aws: FakeAws, handed: factories.Procedure) -> None:
+def test_a_failure_in_an_account_of_ours_is_a_failure(aws: WatchedAws, handed: factories.Procedure) -> None:
     aws.add_role(ROLE_A)
     run = reconciled(handed.map())
     assert (run.status, run.error_code) == (RunStatus.FAILED, "conflict.not_ours")
@@ -191,7 +199,7 @@ def source_handed(procedure: factories.Procedure) -> factories.Procedure:
 
 
 def test_a_document_that_names_a_role_which_the_owner_has_yet_to_make_waits_for_the_owner(
-    aws: FakeAws, source_handed: factories.Procedure
+    aws: WatchedAws, source_handed: factories.Procedure
 ) -> None:
     run = reconciled(source_handed.map())
     assert run.status == RunStatus.NEEDS_OWNER
@@ -207,7 +215,7 @@ def test_a_document_that_names_a_role_which_the_owner_has_yet_to_make_waits_for_
 
 
 def test_a_source_role_that_its_owner_made_is_proved_with_its_profile(
-    aws: FakeAws, source_handed: factories.Procedure
+    aws: WatchedAws, source_handed: factories.Procedure
 ) -> None:
     mapping = source_handed.map()
     run = reconciled(mapping)
@@ -220,19 +228,24 @@ def test_a_source_role_that_its_owner_made_is_proved_with_its_profile(
 
 
 def test_a_source_role_that_its_owner_made_is_not_dropped_by_another_run_before_it_is_proved(
-    aws: FakeAws, source_handed: factories.Procedure
+    aws: WatchedAws, source_handed: factories.Procedure
 ) -> None:
-    account = factories.AwsAccountFactory(account_id="333333333333", name="third")
+    account = factories.AwsAccountFactory(
+        account_id="333333333333",
+        access_mode="assume-role",
+        provisioner_role_arn=aws.add_account("333333333333"),
+        external_id=EXTERNAL_ID,
+    )
     other = factories.IamRoleFactory(account=account, name="OtherA")
     factories.AssumeRoleGrantFactory(source=other, target=source_handed.role_b)
     aws.add_role(ROLE_A)  # there, but its policies are not: not proved
     assert reconciled(source_handed.map()).status == RunStatus.NEEDS_OWNER
-    assert aws.role(ROLE_B).trust["Statement"][0]["Principal"]["AWS"] == [ROLE_A]
+    assert aws.role(ROLE_B).trust["Statement"][0]["Principal"]["AWS"] == ROLE_A
     assert reconciled(factories.GroupRoleFactory(role=other)).status == RunStatus.IN_SYNC
     assert aws.role(ROLE_B).trust["Statement"][0]["Principal"]["AWS"] == [ROLE_A, str(other.arn)]
 
 
-def test_a_retry_by_somebody_is_told_apart_from_a_change(aws: FakeAws, handed: factories.Procedure) -> None:
+def test_a_retry_by_somebody_is_told_apart_from_a_change(aws: WatchedAws, handed: factories.Procedure) -> None:
     triggers: dict[str, Any] = {}
     mapping = handed.map()
     applied(aws, reconciled(mapping))

@@ -45,7 +45,14 @@ from tests.policies import strategies
 from tests.policies.strategies import BUCKET, ROLE_A, ROLE_B
 
 A = AccountAccess(ROLE_A.account, Partition.AWS, "us-east-1", AccessMode.AMBIENT)
-B = AccountAccess(ROLE_B.account, Partition.AWS, "us-east-1", AccessMode.AMBIENT)
+B = AccountAccess(
+    ROLE_B.account,
+    Partition.AWS,
+    "us-east-1",
+    AccessMode.ASSUME_ROLE,
+    role_arn="arn:aws:iam::222222222222:role/xacct-provisioner",
+    external_id="example-external-id",
+)
 HANDED_OFF = replace(B, mode=AccessMode.HANDOFF)
 # Documents take long to draw, and a busy machine longer; neither says anything about the plan.
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -75,7 +82,7 @@ def trust(*statements: Statement) -> DesiredDocument:
 
 
 def bucket(statements: list[Statement]) -> DesiredDocument:
-    return document(Step.BUCKET_POLICY, BUCKET_SIDS, tuple(statements), BUCKET)
+    return replace(document(Step.BUCKET_POLICY, BUCKET_SIDS, tuple(statements), BUCKET), region="us-east-1")
 
 
 def access(**changes: Any) -> DesiredAccess:

@@ -10,7 +10,6 @@ import pytest
 from django.apps import apps
 from django.db import connection, transaction
 
-from roles.aws import s3
 from roles.context import SystemActor
 from roles.errors import AwsAccessDenied, NotPermitted, StalePlan
 from roles.models import AuditChain, AuditEvent, GroupRole, User, UserGroup
@@ -36,12 +35,13 @@ from roles.provisioning.resources import Step
 from roles.tokens import cache
 from roles.values.arns import AccessLevel
 from tests import factories
-from tests.fakes.aws import PORTAL, FakeAws
 from tests.operations.conftest import a_token
 from tests.policies.strategies import BUCKET as BUCKET_ARN
 from tests.policies.strategies import ROLE_A as SOURCE
 from tests.policies.strategies import ROLE_B as TARGET
-from tests.provisioning.conftest import BUCKET, DENIED, ROLE_B, THEIRS, reconciled, unmap
+from tests.provisioning.conftest import BUCKET, DENIED, ROLE_B, as_aws_has, reconciled, unmap
+from tests.strict_aws.rules.normal import normal
+from tests.strict_aws.watched import EXTERNAL_ID, PORTAL, THEIRS, WatchedAws
 
 pytestmark = pytest.mark.django_db
 ADMIN = SystemActor("test")
@@ -55,7 +55,7 @@ def unmapping(mapping: GroupRole) -> Callable[[], GroupRole]:
     return partial(unmap_role, actor=ADMIN, mapping=mapping)
 
 
-def test_nothing_is_written_by_asking_what_a_mapping_would_do(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_nothing_is_written_by_asking_what_a_mapping_would_do(aws: WatchedAws, procedure: factories.Procedure) -> None:
     before = aws.state()
     plan = preview.plan_if(mapping_it(procedure))
     assert plan.writes == 7
@@ -65,30 +65,31 @@ def test_nothing_is_written_by_asking_what_a_mapping_would_do(aws: FakeAws, proc
     assert not desired.in_use(procedure.role_a)
 
 
-def test_what_is_applied_is_what_was_seen(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_what_is_applied_is_what_was_seen(aws: WatchedAws, procedure: factories.Procedure) -> None:
     plan = preview.plan_if(mapping_it(procedure))
     mapping = procedure.map()
     assert plan.digest == desired.digest_for(procedure.role_a)
     run = reconciled(mapping)
     seen = [
-        (change.step.value, change.resource, change.action.value, change.before, change.after)
+        (change.step.value, change.resource, change.action.value, *as_aws_has(change.before, change.after))
         for change in plan.changes
     ]
     done = [
-        (str(step.step), step.resource, step.action, step.before, step.after) for step in run.steps.order_by("sequence")
+        (str(step.step), step.resource, step.action, *as_aws_has(step.before, step.after))
+        for step in run.steps.order_by("sequence")
     ]
     assert done == seen
 
 
 def test_a_plan_for_a_role_that_is_mapped_already_is_the_plan_of_now(
-    aws: FakeAws, procedure: factories.Procedure
+    aws: WatchedAws, procedure: factories.Procedure
 ) -> None:
     reconciled(procedure.map())
     plan = preview.plan_if(mapping_it(procedure, group=factories.UserGroupFactory()))
     assert (plan.writes, plan.digest) == (0, preview.plan_now(procedure.role_a).digest)
 
 
-def test_a_removal_can_be_seen_and_leaves_the_mapping_open(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_a_removal_can_be_seen_and_leaves_the_mapping_open(aws: WatchedAws, procedure: factories.Procedure) -> None:
     mapping = procedure.map()
     reconciled(mapping)
     aws.calls.clear()
@@ -107,7 +108,7 @@ def test_a_removal_can_be_seen_and_leaves_the_mapping_open(aws: FakeAws, procedu
     assert plan.digest == desired.digest_for(procedure.role_a)
 
 
-def test_a_removal_that_leaves_another_mapping_changes_nothing(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_a_removal_that_leaves_another_mapping_changes_nothing(aws: WatchedAws, procedure: factories.Procedure) -> None:
     mapping = procedure.map()
     reconciled(mapping)
     factories.GroupRoleFactory(role=procedure.role_a)
@@ -115,7 +116,7 @@ def test_a_removal_that_leaves_another_mapping_changes_nothing(aws: FakeAws, pro
 
 
 def test_the_plan_shows_the_other_statements_and_reads_each_document_once(
-    aws: FakeAws, procedure: factories.Procedure
+    aws: WatchedAws, procedure: factories.Procedure
 ) -> None:
     plan = preview.plan_if(mapping_it(procedure))
     (bucket,) = [change for change in plan.changes if change.resource == BUCKET and change.step is Step.BUCKET_POLICY]
@@ -126,7 +127,7 @@ def test_the_plan_shows_the_other_statements_and_reads_each_document_once(
 
 
 def test_aws_is_not_called_inside_a_transaction_of_the_preview(
-    aws: FakeAws, procedure: factories.Procedure, monkeypatch: pytest.MonkeyPatch
+    aws: WatchedAws, procedure: factories.Procedure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     depth = len(connection.atomic_blocks)
     depths: list[int] = []
@@ -136,28 +137,28 @@ def test_aws_is_not_called_inside_a_transaction_of_the_preview(
     assert set(depths) == {depth}
 
 
-def test_a_preview_does_not_undo_what_its_caller_has_written(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_a_preview_does_not_undo_what_its_caller_has_written(aws: WatchedAws, procedure: factories.Procedure) -> None:
     with transaction.atomic():
         factories.UserGroupFactory(name="kept")
         preview.plan_if(mapping_it(procedure))
     assert UserGroup.objects.filter(name="kept").exists()
 
 
-def test_a_preview_that_cannot_read_raises_and_leaves_nothing(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_a_preview_that_cannot_read_raises_and_leaves_nothing(aws: WatchedAws, procedure: factories.Procedure) -> None:
     aws.fail_always["get_bucket_policy"] = DENIED
     with pytest.raises(AwsAccessDenied):
         preview.plan_if(mapping_it(procedure))
     assert not GroupRole.objects.exists()
 
 
-def test_a_plan_says_what_is_blocked(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_a_plan_says_what_is_blocked(aws: WatchedAws, procedure: factories.Procedure) -> None:
     aws.add_role(ROLE_B)
     plan = preview.plan_if(mapping_it(procedure))
     assert [change.resource for change in plan.changes if change.blocked] == [ROLE_B]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_preview_is_rolled_back_where_no_test_rolls_back(aws: FakeAws) -> None:
+def test_a_preview_is_rolled_back_where_no_test_rolls_back(aws: WatchedAws) -> None:
     procedure = factories.Procedure()
     preview.plan_if(mapping_it(procedure))
     mapping = procedure.map()
@@ -167,7 +168,7 @@ def test_a_preview_is_rolled_back_where_no_test_rolls_back(aws: FakeAws) -> None
 
 
 @pytest.mark.parametrize("kind", ["bucket_grant", "assume_grant"])
-def test_the_end_of_a_grant_takes_out_what_it_gave(aws: FakeAws, procedure: factories.Procedure, kind: str) -> None:
+def test_the_end_of_a_grant_takes_out_what_it_gave(aws: WatchedAws, procedure: factories.Procedure, kind: str) -> None:
     grant = getattr(procedure, kind)
     end = end_bucket_grant if kind == "bucket_grant" else end_assume_role_grant
     assert preview.plan_if(partial(end, actor=ADMIN, grant=grant)).changes == ()  # nobody uses it
@@ -225,7 +226,7 @@ def footprint() -> list[object]:
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_rehearsal_leaves_nothing_behind(
-    aws: FakeAws,
+    aws: WatchedAws,
     procedure: factories.Procedure,
     name: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -235,7 +236,8 @@ def test_a_rehearsal_leaves_nothing_behind(
     reconciled(mapping)
     mapping.refresh_from_db()
     a_token(procedure.bob, mapping)
-    aws.buckets["more-data"] = "222222222222"
+    aws.add_bucket("more-data")
+    aws.let_in(EXTERNAL_ID, "other")
     removed: list[object] = []
     monkeypatch.setattr(cache, "remove", removed.append)
     before, aws_before = footprint(), aws.state()
@@ -250,7 +252,7 @@ def test_a_rehearsal_leaves_nothing_behind(
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_the_digest_of_a_rehearsal_is_the_one_that_the_operation_accepts(
-    aws: FakeAws, procedure: factories.Procedure, name: str
+    aws: WatchedAws, procedure: factories.Procedure, name: str
 ) -> None:
     mapping = procedure.map()
     reconciled(mapping)
@@ -300,7 +302,7 @@ def test_what_the_operation_refuses_the_rehearsal_refuses(procedure: factories.P
 
 
 def test_source_roles_that_come_together_are_planned_as_after_each_other(
-    aws: FakeAws, procedure: factories.Procedure
+    aws: WatchedAws, procedure: factories.Procedure
 ) -> None:
     other = factories.IamRoleFactory(account=procedure.account_a, name="MyRoleC")
     factories.AssumeRoleGrantFactory(source=other, target=procedure.role_b)
@@ -317,14 +319,14 @@ def test_source_roles_that_come_together_are_planned_as_after_each_other(
     both()
     for role in (procedure.role_a, other):
         reconciled(role)
-    assert aws.role(ROLE_B).trust == trust.after
+    assert aws.role(ROLE_B).trust == normal(trust.after)
 
 
 # --- what was found in AWS ---
 
 
 def test_a_plan_tells_whether_aws_is_as_it_was_and_its_digest_does_not_depend_on_that(
-    aws: FakeAws, procedure: factories.Procedure
+    aws: WatchedAws, procedure: factories.Procedure
 ) -> None:
     first, same = preview.plan_if(mapping_it(procedure)), preview.plan_if(mapping_it(procedure))
     aws.bucket_policies.clear()
@@ -333,13 +335,8 @@ def test_a_plan_tells_whether_aws_is_as_it_was_and_its_digest_does_not_depend_on
     assert first.digest == same.digest == moved.digest
 
 
-def test_what_cannot_be_read_is_shown_as_the_portals_own_part(
-    aws: FakeAws, procedure: factories.Procedure, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(session: Any, *_args: Any, **_more: Any) -> None:
-        raise AwsAccessDenied("AWS said no.")
-
-    monkeypatch.setattr(s3, "get_bucket_policy", refuse)
+def test_what_cannot_be_read_is_shown_as_the_portals_own_part(aws: WatchedAws, procedure: factories.Procedure) -> None:
+    aws.fail_always["get_bucket_policy"] = DENIED
     rehearsal = preview.rehearse(mapping_it(procedure))
     with pytest.raises(AwsAccessDenied):
         rehearsal.plan()
@@ -350,7 +347,7 @@ def test_what_cannot_be_read_is_shown_as_the_portals_own_part(
     assert next(change for change in plan.changes if change.step is Step.SOURCE_ROLE).warnings == ()
 
 
-def test_when_no_account_can_be_read_there_is_no_plan(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_when_no_account_can_be_read_there_is_no_plan(aws: WatchedAws, procedure: factories.Procedure) -> None:
     for name in ("get_role", "get_bucket_policy"):
         aws.fail_always[name] = DENIED
     with pytest.raises(AwsAccessDenied):
@@ -358,7 +355,7 @@ def test_when_no_account_can_be_read_there_is_no_plan(aws: FakeAws, procedure: f
 
 
 def test_a_role_that_exists_waits_for_an_admin_and_adopted_it_is_planned(
-    aws: FakeAws, procedure: factories.Procedure
+    aws: WatchedAws, procedure: factories.Procedure
 ) -> None:
     aws.add_role(ROLE_B)
     blocked = [change for change in preview.plan_if(mapping_it(procedure)).changes if change.blocked]
@@ -374,7 +371,7 @@ def test_a_role_that_exists_waits_for_an_admin_and_adopted_it_is_planned(
 
 @pytest.mark.parametrize("attribution", [True, False])
 def test_the_documents_of_a_connection_are_those_of_the_run(
-    aws: FakeAws, procedure: factories.Procedure, attribution: bool, settings: object
+    aws: WatchedAws, procedure: factories.Procedure, attribution: bool, settings: object
 ) -> None:
     settings.XACCT_PORTAL_PRINCIPALS = [PORTAL]  # type: ignore[attr-defined]
     procedure.role_b.attribution = attribution

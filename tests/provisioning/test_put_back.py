@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import Any
 
@@ -15,12 +14,13 @@ from roles.provisioning import outbox, preview, runner
 from roles.provisioning.as_before import UNDONE
 from roles.provisioning.resources import Plan
 from tests import factories
-from tests.fakes.aws import FakeAws, Killed, foreign
-from tests.provisioning.conftest import BUCKET, ROLE_A, ROLE_B, THEIRS, again, reconciled, sids, unmap
-from tests.provisioning.drifting import DEAD, SCANNER, in_sync, read_in_bulk, scanned, seen
+from tests.provisioning.conftest import BUCKET, ROLE_A, ROLE_B, again, as_aws_has, reconciled, sids, unmap
+from tests.provisioning.drifting import SCANNER, in_sync, read_in_bulk, scanned, seen, with_policy
+from tests.strict_aws.watched import THEIRS, Killed, WatchedAws, foreign
 
 pytestmark = pytest.mark.django_db
-LATER = {**THEIRS, "Sid": "CameLater", "Action": ["s3:GetObjectTagging"]}
+LATER = {**THEIRS, "Sid": "CameLater", "Action": "s3:GetObjectTagging"}
+DEAD = "AROAEXAMPLEOFNOBODY"
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 
 @pytest.fixture
-def lowered(aws: FakeAws, procedure: factories.Procedure) -> ProvisioningStep:
+def lowered(aws: WatchedAws, procedure: factories.Procedure) -> ProvisioningStep:
     """The step that took the writing out of the bucket's policy, as the grant was lowered to READ."""
     mapping = in_sync(procedure)
     BucketGrant.objects.update(access="READ")
@@ -41,8 +41,13 @@ def lowered(aws: FakeAws, procedure: factories.Procedure) -> ProvisioningStep:
     return run.steps.get(resource=BUCKET, step=6)
 
 
-def policy(aws: FakeAws) -> dict[str, Any]:
+def policy(aws: WatchedAws) -> dict[str, Any]:
     return aws.bucket_policies["example-data"]
+
+
+def replace_theirs(aws: WatchedAws) -> None:
+    """Put a statement before all others, and take the partner's away."""
+    with_policy(aws, lambda found: [LATER, *(one for one in found if one["Sid"] != "PartnerReads")])
 
 
 def asking(step: ProvisioningStep, **given: Any) -> Any:
@@ -64,27 +69,26 @@ def done(run: ProvisioningRun) -> ProvisioningRun:
     return found
 
 
-def test_a_change_of_aws_since_the_plan_was_seen_is_not_overwritten(aws: FakeAws, lowered: ProvisioningStep) -> None:
+def test_a_change_of_aws_since_the_plan_was_seen_is_not_overwritten(aws: WatchedAws, lowered: ProvisioningStep) -> None:
     run = ordered(lowered)
-    policy(aws)["Statement"].append(LATER)
+    with_policy(aws, lambda found: [*found, LATER])
     before = aws.state()
     run = done(run)
     assert (run.status, run.error_code) == (RunStatus.FAILED, "conflict.stale_plan")
     assert (aws.writes, aws.state()) == ([], before)
 
 
-def test_another_order_of_what_aws_has_is_no_change(aws: FakeAws, lowered: ProvisioningStep) -> None:
+def test_another_order_of_what_aws_has_is_no_change(aws: WatchedAws, lowered: ProvisioningStep) -> None:
     run = ordered(lowered)
-    policy(aws)["Statement"].reverse()
-    policy(aws)["Statement"][0]["Action"].reverse()
+    with_policy(aws, lambda found: found[::-1])
     assert done(run).status == RunStatus.IN_SYNC
 
 
 def test_the_portals_statements_go_back_and_those_of_others_stay_as_they_are_now(
-    aws: FakeAws, lowered: ProvisioningStep
+    aws: WatchedAws, lowered: ProvisioningStep
 ) -> None:
     assert lowered.before is not None
-    policy(aws)["Statement"] = [LATER, *(one for one in policy(aws)["Statement"] if one["Sid"] != "PartnerReads")]
+    replace_theirs(aws)
     plan = plan_of(lowered)
     assert plan.changes[0].warnings == (UNDONE,)
     assert aws.writes == []
@@ -101,9 +105,9 @@ def test_the_portals_statements_go_back_and_those_of_others_stay_as_they_are_now
 
 
 def test_exactly_as_it_was_names_what_of_others_is_lost_and_what_comes_back(
-    aws: FakeAws, lowered: ProvisioningStep
+    aws: WatchedAws, lowered: ProvisioningStep
 ) -> None:
-    policy(aws)["Statement"] = [LATER, *(one for one in policy(aws)["Statement"] if one["Sid"] != "PartnerReads")]
+    replace_theirs(aws)
     given = {"exactly": True, "agrees": True}
     said = " ".join(plan_of(lowered, **given).changes[0].warnings)
     assert "LOST: 'CameLater'" in said
@@ -112,20 +116,21 @@ def test_exactly_as_it_was_names_what_of_others_is_lost_and_what_comes_back(
     assert policy(aws) == lowered.before
 
 
-def test_where_there_was_none_only_ours_goes_or_all_of_it(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_where_there_was_none_only_ours_goes_or_all_of_it(aws: WatchedAws, procedure: factories.Procedure) -> None:
     aws.bucket_policies.clear()
     step = in_sync(procedure).runs.get().steps.get(step=6)
-    policy(aws)["Statement"].append(LATER)
+    with_policy(aws, lambda found: [*found, LATER])
     assert done(ordered(step)).status == RunStatus.IN_SYNC
     assert policy(aws)["Statement"] == [LATER]
     assert done(ordered(step, exactly=True, agrees=True)).status == RunStatus.IN_SYNC
-    assert aws.bucket_policies == {}
+    assert dict(aws.bucket_policies) == {}
 
 
-def test_trust_and_inline_policies_go_back_too(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_trust_and_inline_policies_go_back_too(aws: WatchedAws, procedure: factories.Procedure) -> None:
     mapping = in_sync(procedure)
-    trust, inline = json.loads(json.dumps(aws.role(ROLE_B).trust)), dict(aws.role(ROLE_A).policies)
-    aws.role(ROLE_B).trust["Statement"].append(foreign("Lambda", Principal={"Service": "lambda.amazonaws.com"}))
+    trust, inline = aws.role(ROLE_B).trust, dict(aws.role(ROLE_A).policies)
+    theirs = foreign("Lambda", Principal={"Service": "lambda.amazonaws.com"})
+    aws.role(ROLE_B).trust = {**trust, "Statement": [*trust["Statement"], theirs]}
     run = reconciled(unmap(mapping))
     assert done(ordered(run.steps.get(resource=ROLE_B, step=5))).status == RunStatus.IN_SYNC
     assert sids(aws.role(ROLE_B).trust) == ["Lambda", *sids(trust)]
@@ -134,15 +139,15 @@ def test_trust_and_inline_policies_go_back_too(aws: FakeAws, procedure: factorie
     assert aws.role(ROLE_A).policies == inline
 
 
-def test_putting_back_can_be_put_back(aws: FakeAws, lowered: ProvisioningStep) -> None:
-    now = json.loads(json.dumps(policy(aws)))
+def test_putting_back_can_be_put_back(aws: WatchedAws, lowered: ProvisioningStep) -> None:
+    now = policy(aws)
     run = done(ordered(lowered))
     assert policy(aws) != now
     assert done(ordered(run.steps.get())).status == RunStatus.IN_SYNC
     assert policy(aws) == now
 
 
-def test_a_deleted_identity_in_it_blocks_the_plan(aws: FakeAws, lowered: ProvisioningStep) -> None:
+def test_a_deleted_identity_in_it_blocks_the_plan(aws: WatchedAws, lowered: ProvisioningStep) -> None:
     assert lowered.before is not None
     lowered.before["Statement"][1]["Principal"] = {"AWS": DEAD}
     lowered.save()
@@ -152,20 +157,20 @@ def test_a_deleted_identity_in_it_blocks_the_plan(aws: FakeAws, lowered: Provisi
     assert aws.writes == []
 
 
-def test_a_role_that_is_gone_blocks_the_plan(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_a_role_that_is_gone_blocks_the_plan(aws: WatchedAws, procedure: factories.Procedure) -> None:
     run = reconciled(unmap(in_sync(procedure)))
-    del aws.roles["222222222222", "MyRoleB"]
+    aws.role(ROLE_B).delete()
     (change,) = plan_of(run.steps.get(resource=ROLE_B, step=5)).changes
     assert "There is no role" in change.blocked
 
 
 @pytest.mark.parametrize("moment", ["die_after", "die_before"])
 def test_a_worker_that_dies_at_any_call_is_followed_by_one_that_puts_it_back(
-    moment: str, aws: FakeAws, lowered: ProvisioningStep
+    moment: str, aws: WatchedAws, lowered: ProvisioningStep
 ) -> None:
-    now, numbers = json.loads(json.dumps(policy(aws))), 0
+    now, numbers = policy(aws), 0
     for number in range(1, 20):
-        aws.bucket_policies["example-data"] = json.loads(json.dumps(now))
+        aws.bucket_policies["example-data"] = now
         run = ordered(lowered)
         aws.calls.clear()
         setattr(aws, moment, number)
@@ -185,13 +190,13 @@ def test_a_worker_that_dies_at_any_call_is_followed_by_one_that_puts_it_back(
 
 
 def test_what_the_database_does_not_wish_is_drift_at_once_and_no_sweep_undoes_it(
-    aws: FakeAws, lowered: ProvisioningStep, scans: list[bool], monkeypatch: pytest.MonkeyPatch
+    aws: WatchedAws, lowered: ProvisioningStep, scans: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = ordered(lowered)
     assert scans == []
     done(run)
     assert scans == [True]
-    read_in_bulk(aws, monkeypatch)
+    read_in_bulk(monkeypatch)
     assert seen(scanned()) == [(BUCKET, 6, "changed")]
     assert GroupRole.objects.get().state == MappingState.DRIFTED
     assert outbox.resend_runs() == []
@@ -199,9 +204,9 @@ def test_what_the_database_does_not_wish_is_drift_at_once_and_no_sweep_undoes_it
 
 
 def test_an_order_says_nothing_of_mappings_and_heals_no_drift(
-    aws: FakeAws, lowered: ProvisioningStep, monkeypatch: pytest.MonkeyPatch
+    aws: WatchedAws, lowered: ProvisioningStep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read_in_bulk(aws, monkeypatch)
+    read_in_bulk(monkeypatch)
     done(ordered(lowered))
     scanned()
     provisioned_at = GroupRole.objects.get().provisioned_at
@@ -211,12 +216,14 @@ def test_an_order_says_nothing_of_mappings_and_heals_no_drift(
     assert GroupRole.objects.get().provisioned_at == provisioned_at
 
 
-def test_the_next_run_brings_the_wish_back(aws: FakeAws, lowered: ProvisioningStep) -> None:
+def test_the_next_run_brings_the_wish_back(aws: WatchedAws, lowered: ProvisioningStep) -> None:
     done(ordered(lowered))
     assert reconciled(GroupRole.objects.get()).status == RunStatus.IN_SYNC
-    assert policy(aws) == lowered.after
+    assert [policy(aws)] == as_aws_has(lowered.after)
 
 
-def test_where_the_database_wishes_for_just_that_nothing_is_warned_of(aws: FakeAws, lowered: ProvisioningStep) -> None:
+def test_where_the_database_wishes_for_just_that_nothing_is_warned_of(
+    aws: WatchedAws, lowered: ProvisioningStep
+) -> None:
     BucketGrant.objects.update(access="READWRITE")
     assert plan_of(lowered).changes[0].warnings == ()

@@ -16,10 +16,10 @@ from roles.provisioning.handoff import HandoffDocuments
 from roles.provisioning.owners import RETRIED
 from roles.provisioning.recording import OWNER_TELLS
 from tests import factories
-from tests.fakes.aws import FakeAws
 from tests.provisioning.conftest import BUCKET, ROLE_A, ROLE_B, reconciled, sids, unmap
 from tests.provisioning.test_owners import applied, handed, source_handed
 from tests.provisioning.test_put_back import asking, done, ordered, plan_of, scans
+from tests.strict_aws.watched import WatchedAws
 
 __all__ = ["handed", "scans", "source_handed"]
 pytestmark = pytest.mark.django_db
@@ -27,7 +27,7 @@ B = "222222222222"
 
 
 @pytest.fixture
-def mapping(aws: FakeAws, handed: factories.Procedure) -> GroupRole:
+def mapping(aws: WatchedAws, handed: factories.Procedure) -> GroupRole:
     """A mapping whose owner's part is applied, and proved."""
     found = handed.map()
     applied(aws, reconciled(found))
@@ -77,7 +77,7 @@ def test_managed_policies_are_made_by_hand(mapping: GroupRole) -> None:
 
 
 def test_what_was_handed_out_is_not_taken_for_nothing_once_the_portal_may_write(
-    aws: FakeAws, mapping: GroupRole, handed: factories.Procedure
+    aws: WatchedAws, mapping: GroupRole, handed: factories.Procedure
 ) -> None:
     step = bucket_step(lowered(mapping))
     handed.account_b.access_mode = "assume-role"
@@ -89,7 +89,7 @@ def test_what_was_handed_out_is_not_taken_for_nothing_once_the_portal_may_write(
 # --- asked for ---
 
 
-def test_the_owner_is_asked_for_what_was_last_known_to_be_there(aws: FakeAws, mapping: GroupRole) -> None:
+def test_the_owner_is_asked_for_what_was_last_known_to_be_there(aws: WatchedAws, mapping: GroupRole) -> None:
     step = bucket_step(lowered(mapping))
     aws.calls.clear()
     (change,) = plan_of(step).changes
@@ -108,7 +108,7 @@ def test_the_owner_is_asked_for_what_was_last_known_to_be_there(aws: FakeAws, ma
     assert [one.account.account_id for one in for_owners.asked_of(run)] == [B]
 
 
-def test_the_documents_are_of_that_one_alone_and_have_what_goes_back(aws: FakeAws, mapping: GroupRole) -> None:
+def test_the_documents_are_of_that_one_alone_and_have_what_goes_back(aws: WatchedAws, mapping: GroupRole) -> None:
     run = done(ordered(bucket_step(lowered(mapping))))
     documents = documents_of(run)
     for form in (documents.cli, documents.terraform, documents.console):
@@ -120,7 +120,9 @@ def test_the_documents_are_of_that_one_alone_and_have_what_goes_back(aws: FakeAw
     assert "s3:DeleteObject" not in wished.console.text
 
 
-def test_verifying_takes_the_admins_word_and_nothing_less_does(aws: FakeAws, mapping: GroupRole, alice: User) -> None:
+def test_verifying_takes_the_admins_word_and_nothing_less_does(
+    aws: WatchedAws, mapping: GroupRole, alice: User
+) -> None:
     run = done(ordered(bucket_step(lowered(mapping))))
     verified = retry_run(actor=alice, run=run)
     assert (verified.purpose, verified.puts_back, verified.plan_seen) == ("put_back", run.puts_back, run.plan_seen)
@@ -129,7 +131,7 @@ def test_verifying_takes_the_admins_word_and_nothing_less_does(aws: FakeAws, map
     assert done(ordered(bucket_step(lowered(mapping)))).status == RunStatus.NEEDS_OWNER
 
 
-def test_the_next_run_asks_for_the_wish_again(aws: FakeAws, mapping: GroupRole, alice: User) -> None:
+def test_the_next_run_asks_for_the_wish_again(aws: WatchedAws, mapping: GroupRole, alice: User) -> None:
     lowered(mapping)
     lower = reconciled(mapping, trigger=RETRIED)
     assert lower.status == RunStatus.IN_SYNC
@@ -139,7 +141,7 @@ def test_the_next_run_asks_for_the_wish_again(aws: FakeAws, mapping: GroupRole, 
     assert (run.status, bucket_step(run).status) == (RunStatus.NEEDS_OWNER, StepStatus.NEEDS_OWNER)
 
 
-def test_a_removal_is_undone(aws: FakeAws, mapping: GroupRole) -> None:
+def test_a_removal_is_undone(aws: WatchedAws, mapping: GroupRole) -> None:
     step = bucket_step(reconciled(unmap(mapping)))
     assert (step.action, step.after) == ("none", None)
     assert "s3:DeleteObject" in actions(plan_of(step).changes[0].after)
@@ -150,7 +152,7 @@ def test_a_removal_is_undone(aws: FakeAws, mapping: GroupRole) -> None:
     assert change.after is not None and sids(change.after) == ["XacctTrust", "XacctTrustAttribution"]
 
 
-def test_where_nothing_was_the_owner_is_asked_to_take_ours_out(aws: FakeAws, handed: factories.Procedure) -> None:
+def test_where_nothing_was_the_owner_is_asked_to_take_ours_out(aws: WatchedAws, handed: factories.Procedure) -> None:
     step = bucket_step(reconciled(handed.map()))
     (change,) = plan_of(step).changes
     assert (change.action.value, change.after) == ("delete", None)
@@ -159,7 +161,7 @@ def test_where_nothing_was_the_owner_is_asked_to_take_ours_out(aws: FakeAws, han
 
 
 def test_what_was_read_before_the_account_was_handed_over_counts_too(
-    aws: FakeAws, procedure: factories.Procedure
+    aws: WatchedAws, procedure: factories.Procedure
 ) -> None:
     mapping = procedure.map()
     reconciled(mapping)
@@ -171,7 +173,7 @@ def test_what_was_read_before_the_account_was_handed_over_counts_too(
     assert "s3:DeleteObject" in actions(change.after)
 
 
-def test_an_inline_policy_goes_back_in_all_its_parts(aws: FakeAws, source_handed: factories.Procedure) -> None:
+def test_an_inline_policy_goes_back_in_all_its_parts(aws: WatchedAws, source_handed: factories.Procedure) -> None:
     mapping = source_handed.map()
     run = reconciled(mapping)
     aws.add_role(ROLE_A, run.steps.filter(step=1).first().after)  # type: ignore[union-attr]

@@ -12,7 +12,6 @@ from roles.models import AuditEvent, GroupRole, ProvisioningRun, ResourceLease
 from roles.models.choices import MappingState, RunStatus, StepStatus
 from roles.provisioning import outbox, runner
 from tests import factories
-from tests.fakes.aws import Call, FakeAws, throttled
 from tests.provisioning.conftest import (
     BUCKET,
     DENIED,
@@ -23,6 +22,7 @@ from tests.provisioning.conftest import (
     reconciled,
     steps_of,
 )
+from tests.strict_aws.watched import Call, WatchedAws, throttled
 
 pytestmark = pytest.mark.django_db
 
@@ -30,7 +30,9 @@ pytestmark = pytest.mark.django_db
 # --- late ---
 
 
-def test_an_unknown_principal_is_waited_for_and_the_wait_is_told(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_an_unknown_principal_is_waited_for_and_the_wait_is_told(
+    aws: WatchedAws, procedure: factories.Procedure
+) -> None:
     seen: list[tuple[str, str, str]] = []
     aws.fail_times["update_assume_role_policy"] = [AwsPropagating("Invalid principal", aws_code="MalformedPolicy")] * 3
     mapping = procedure.map()
@@ -50,7 +52,7 @@ def test_an_unknown_principal_is_waited_for_and_the_wait_is_told(aws: FakeAws, p
 
 
 def test_an_unknown_principal_that_stays_unknown_fails_with_awss_words(
-    aws: FakeAws, procedure: factories.Procedure, clock: Clock
+    aws: WatchedAws, procedure: factories.Procedure, clock: Clock
 ) -> None:
     aws.fail_always["put_bucket_policy"] = AwsPropagating("Invalid principal: X", aws_code="MalformedPolicy")
     run = reconciled(procedure.map())
@@ -61,7 +63,7 @@ def test_an_unknown_principal_that_stays_unknown_fails_with_awss_words(
 
 @pytest.mark.parametrize("resource", [ROLE_A, ROLE_B])
 def test_a_role_that_does_not_show_after_it_was_made_is_waited_for(
-    aws: FakeAws, procedure: factories.Procedure, resource: str
+    aws: WatchedAws, procedure: factories.Procedure, resource: str
 ) -> None:
     def hide_once(call: Call) -> None:
         if call == Call("create_role", resource) and call not in aws.calls:
@@ -73,7 +75,7 @@ def test_a_role_that_does_not_show_after_it_was_made_is_waited_for(
     assert run.steps.filter(resource=resource, error="").count() == run.steps.filter(resource=resource).count()
 
 
-def test_a_trust_policy_waits_for_a_role_that_hides_again(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_a_trust_policy_waits_for_a_role_that_hides_again(aws: WatchedAws, procedure: factories.Procedure) -> None:
     second = factories.IamRoleFactory(account=procedure.account_b, name="Second")
     factories.AssumeRoleGrantFactory(source=procedure.role_a, target=second)
 
@@ -85,14 +87,14 @@ def test_a_trust_policy_waits_for_a_role_that_hides_again(aws: FakeAws, procedur
     assert reconciled(procedure.map()).status == RunStatus.IN_SYNC
 
 
-def test_a_denial_just_after_a_change_is_waited_out(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_a_denial_just_after_a_change_is_waited_out(aws: WatchedAws, procedure: factories.Procedure) -> None:
     aws.fail_times["assume_role"] = [DENIED] * 4
     run = reconciled(procedure.map())
     assert run.status == RunStatus.IN_SYNC
     assert run.steps.get(step=7).status == StepStatus.DONE
 
 
-def test_a_denial_without_any_change_fails_soon(aws: FakeAws, procedure: factories.Procedure, clock: Clock) -> None:
+def test_a_denial_without_any_change_fails_soon(aws: WatchedAws, procedure: factories.Procedure, clock: Clock) -> None:
     mapping = procedure.map()
     reconciled(mapping)
     aws.fail_always["list_prefix"] = DENIED
@@ -103,18 +105,18 @@ def test_a_denial_without_any_change_fails_soon(aws: FakeAws, procedure: factori
 
 
 def test_a_missing_bucket_fails_at_once_when_nothing_was_written(
-    aws: FakeAws, procedure: factories.Procedure, clock: Clock
+    aws: WatchedAws, procedure: factories.Procedure, clock: Clock
 ) -> None:
     mapping = procedure.map()
     reconciled(mapping)
-    aws.buckets.clear()
+    aws.delete_bucket("example-data")
     run = reconciled(mapping)
     assert run.status == RunStatus.FAILED
-    assert "no bucket example-data" in run.error
+    assert (run.steps.get(step=6).aws_code, "example-data" in run.error) == ("NoSuchBucket", True)
     assert clock.now == 0
 
 
-def test_a_failed_write_is_not_told_as_a_change(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_a_failed_write_is_not_told_as_a_change(aws: WatchedAws, procedure: factories.Procedure) -> None:
     aws.fail_always["put_bucket_policy"] = DENIED
     run = reconciled(procedure.map())
     assert run.status == RunStatus.FAILED
@@ -124,7 +126,7 @@ def test_a_failed_write_is_not_told_as_a_change(aws: FakeAws, procedure: factori
 
 
 def test_an_identity_that_cannot_be_asked_for_is_told_at_step_1(
-    aws: FakeAws, procedure: factories.Procedure, monkeypatch: pytest.MonkeyPatch
+    aws: WatchedAws, procedure: factories.Procedure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unreachable(_region: str) -> tuple[str, ...]:
         raise AwsUnreachable("No answer from AWS.")
@@ -139,7 +141,7 @@ def test_an_identity_that_cannot_be_asked_for_is_told_at_step_1(
 
 
 def test_throttled_past_the_bound_is_postponed_and_resent_until_it_works(
-    aws: FakeAws, procedure: factories.Procedure, monkeypatch: pytest.MonkeyPatch
+    aws: WatchedAws, procedure: factories.Procedure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[int] = []
     monkeypatch.setattr(outbox, "send", lambda run_id: bool(sent.append(run_id) or True))
@@ -163,21 +165,21 @@ def test_throttled_past_the_bound_is_postponed_and_resent_until_it_works(
     ("code", "status"), [("EntityAlreadyExists", RunStatus.FAILED), ("ConcurrentModification", RunStatus.WAITING)]
 )
 def test_a_name_that_is_taken_fails_but_an_aws_that_is_busy_is_come_back_to(
-    aws: FakeAws, procedure: factories.Procedure, code: str, status: RunStatus
+    aws: WatchedAws, procedure: factories.Procedure, code: str, status: RunStatus
 ) -> None:
     aws.fail_always["put_role_policy"] = AwsConflict("AWS is busy with that.", aws_code=code)
     run = reconciled(procedure.map())
     assert (run.status, run.error) == (status, "AWS is busy with that.")
 
 
-def test_a_run_is_not_postponed_for_ever(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_a_run_is_not_postponed_for_ever(aws: WatchedAws, procedure: factories.Procedure) -> None:
     aws.fail_always["get_role"] = throttled()
     run = queued(procedure.map(), attempts=runner.ATTEMPTS_MAX - 1)
     done = runner.reconcile(run.pk)
     assert done is not None and (done.status, done.error) == (RunStatus.FAILED, "Rate exceeded")
 
 
-def test_a_run_whose_workers_always_die_is_given_up(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_a_run_whose_workers_always_die_is_given_up(aws: WatchedAws, procedure: factories.Procedure) -> None:
     run = queued(procedure.map(), attempts=runner.INTERRUPTIONS_MAX)
     done = runner.reconcile(run.pk)
     assert done is not None and done.status == RunStatus.FAILED
@@ -185,7 +187,7 @@ def test_a_run_whose_workers_always_die_is_given_up(aws: FakeAws, procedure: fac
     assert aws.calls == []
 
 
-def test_a_mistake_of_ours_is_seen_at_the_run_and_at_its_step(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_a_mistake_of_ours_is_seen_at_the_run_and_at_its_step(aws: WatchedAws, procedure: factories.Procedure) -> None:
     def break_down(call: Call) -> None:
         if call.name == "put_bucket_policy":
             raise ZeroDivisionError

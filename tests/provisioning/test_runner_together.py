@@ -12,21 +12,8 @@ from roles.models import AssumeRoleGrant, BucketGrant, GroupRole, ProvisioningRu
 from roles.models.choices import MappingState, RunStatus, StepStatus
 from roles.provisioning import runner
 from tests import factories
-from tests.fakes.aws import FakeAws, Killed, installed
-from tests.provisioning.conftest import (
-    BUCKET,
-    DENIED,
-    ROLE_A,
-    ROLE_B,
-    THEIRS,
-    again,
-    new_world,
-    queued,
-    reconciled,
-    sids,
-    steps_of,
-    unmap,
-)
+from tests.provisioning.conftest import BUCKET, DENIED, ROLE_A, ROLE_B, again, queued, reconciled, sids, steps_of, unmap
+from tests.strict_aws.watched import THEIRS, Killed, WatchedAws
 
 pytestmark = pytest.mark.django_db
 
@@ -55,7 +42,9 @@ def assert_history_is_truthful(run: ProvisioningRun) -> None:
 # --- killed ---
 
 
-def test_a_run_makes_the_calls_that_the_kills_below_walk_through(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_a_run_makes_the_calls_that_the_kills_below_walk_through(
+    aws: WatchedAws, procedure: factories.Procedure
+) -> None:
     mapping = procedure.map()
     reconciled(mapping)
     assert len(aws.calls) == CALLS_OF_A_NEW_MAPPING
@@ -66,7 +55,7 @@ def test_a_run_makes_the_calls_that_the_kills_below_walk_through(aws: FakeAws, p
 
 @pytest.mark.parametrize("number", range(1, CALLS_OF_A_NEW_MAPPING + 1))
 def test_a_worker_killed_after_any_call_leaves_a_run_that_the_next_one_completes(
-    aws: FakeAws, procedure: factories.Procedure, number: int
+    aws: WatchedAws, procedure: factories.Procedure, number: int
 ) -> None:
     mapping = procedure.map()
     run = queued(mapping)
@@ -80,14 +69,15 @@ def test_a_worker_killed_after_any_call_leaves_a_run_that_the_next_one_completes
     assert_history_is_truthful(done)
     mapping.refresh_from_db()
     assert mapping.state == MappingState.IN_SYNC
-    for untouched in installed(new_world()):
-        reconciled(mapping)
-        assert aws.state() == untouched.state()
+    found = aws.state()
+    aws.begin_again()
+    reconciled(mapping)
+    assert found == aws.state()
 
 
 @pytest.mark.parametrize("number", range(1, CALLS_OF_A_REMOVAL + 1))
 def test_a_worker_killed_while_it_takes_access_away_leaves_no_access_behind(
-    aws: FakeAws, procedure: factories.Procedure, number: int
+    aws: WatchedAws, procedure: factories.Procedure, number: int
 ) -> None:
     mapping = procedure.map()
     reconciled(mapping)
@@ -107,7 +97,7 @@ def test_a_worker_killed_while_it_takes_access_away_leaves_no_access_behind(
 
 
 def test_a_step_that_was_interrupted_after_its_write_keeps_the_document_from_before(
-    aws: FakeAws, procedure: factories.Procedure
+    aws: WatchedAws, procedure: factories.Procedure
 ) -> None:
     run = queued(procedure.map())
     aws.die_after = 20
@@ -119,12 +109,12 @@ def test_a_step_that_was_interrupted_after_its_write_keeps_the_document_from_bef
     interrupted = done.steps.get(step=6, attempt=1)
     assert interrupted.status == StepStatus.FAILED
     assert interrupted.before == {"Version": "2012-10-17", "Statement": [THEIRS]}
-    assert interrupted.aws_request_id.startswith("req-")
+    assert interrupted.aws_request_id
     assert done.steps.get(step=6, attempt=2).action == "none"
 
 
 def test_the_next_worker_waits_for_what_the_dead_one_had_just_made(
-    aws: FakeAws, procedure: factories.Procedure, settings: Any
+    aws: WatchedAws, procedure: factories.Procedure, settings: Any
 ) -> None:
     run = queued(procedure.map())
     aws.die_after = 19
@@ -138,7 +128,7 @@ def test_the_next_worker_waits_for_what_the_dead_one_had_just_made(
 # --- overtaken ---
 
 
-def test_a_worker_that_was_overtaken_stops_and_says_so(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_a_worker_that_was_overtaken_stops_and_says_so(aws: WatchedAws, procedure: factories.Procedure) -> None:
     run = queued(procedure.map())
     aws.once("create_role", lambda: again(run), about=ROLE_B)
     assert runner.reconcile(run.pk) is None
@@ -150,7 +140,7 @@ def test_a_worker_that_was_overtaken_stops_and_says_so(aws: FakeAws, procedure: 
 
 
 def test_a_worker_that_was_overtaken_at_its_last_call_changes_nothing_in_the_database(
-    aws: FakeAws, procedure: factories.Procedure
+    aws: WatchedAws, procedure: factories.Procedure
 ) -> None:
     run = queued(procedure.map())
     done: list[ProvisioningRun] = []
@@ -160,7 +150,9 @@ def test_a_worker_that_was_overtaken_at_its_last_call_changes_nothing_in_the_dat
     assert (run.status, run.finished_at) == (RunStatus.IN_SYNC, done[0].finished_at)
 
 
-def test_a_mistake_of_an_overtaken_worker_does_not_fail_the_run(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_a_mistake_of_an_overtaken_worker_does_not_fail_the_run(
+    aws: WatchedAws, procedure: factories.Procedure
+) -> None:
     run = queued(procedure.map())
 
     def overtake() -> None:
@@ -174,7 +166,7 @@ def test_a_mistake_of_an_overtaken_worker_does_not_fail_the_run(aws: FakeAws, pr
     assert run.status == RunStatus.IN_SYNC
 
 
-def test_a_final_run_is_not_done_again(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_a_final_run_is_not_done_again(aws: WatchedAws, procedure: factories.Procedure) -> None:
     run = reconciled(procedure.map())
     aws.calls.clear()
     assert runner.reconcile(run.pk) is None
@@ -182,7 +174,7 @@ def test_a_final_run_is_not_done_again(aws: FakeAws, procedure: factories.Proced
 
 
 def test_a_document_that_somebody_got_hold_of_while_we_wrote_is_gone_over_again(
-    aws: FakeAws, procedure: factories.Procedure
+    aws: WatchedAws, procedure: factories.Procedure
 ) -> None:
     aws.once("put_bucket_policy", lambda: ResourceLease.objects.filter(resource=BUCKET).update(holder="another"))
     first = reconciled(procedure.map())
@@ -191,7 +183,7 @@ def test_a_document_that_somebody_got_hold_of_while_we_wrote_is_gone_over_again(
 
 
 def test_a_document_that_is_always_taken_postpones_the_run(
-    aws: FakeAws, procedure: factories.Procedure, settings: Any
+    aws: WatchedAws, procedure: factories.Procedure, settings: Any
 ) -> None:
     settings.XACCT_LEASE_SECONDS = 0
     ends = timezone.now() + timedelta(hours=1)
@@ -205,7 +197,7 @@ def test_a_document_that_is_always_taken_postpones_the_run(
 
 
 def test_a_worker_that_stalls_over_a_bucket_does_not_undo_what_another_wrote_meanwhile(
-    aws: FakeAws, procedure: factories.Procedure, other: GroupRole, settings: Any
+    aws: WatchedAws, procedure: factories.Procedure, other: GroupRole, settings: Any
 ) -> None:
     mine = factories.BucketGrantFactory(role=procedure.role_b, bucket=procedure.bucket, prefix="later/")
     BucketGrant.objects.filter(pk=mine.pk).update(ended_at=timezone.now())
@@ -228,16 +220,18 @@ def test_a_worker_that_stalls_over_a_bucket_does_not_undo_what_another_wrote_mea
 
 
 def test_a_run_names_another_runs_role_only_once_that_exists(
-    aws: FakeAws, procedure: factories.Procedure, other: GroupRole
+    aws: WatchedAws, procedure: factories.Procedure, other: GroupRole
 ) -> None:
     assert reconciled(procedure.map()).status == RunStatus.IN_SYNC
-    assert aws.role(ROLE_B).trust["Statement"][0]["Principal"]["AWS"] == [ROLE_A]
+    assert aws.role(ROLE_B).trust["Statement"][0]["Principal"]["AWS"] == ROLE_A
     assert reconciled(other).status == RunStatus.IN_SYNC
     assert reconciled(GroupRole.objects.get(role=procedure.role_a)).status == RunStatus.IN_SYNC
     assert aws.role(ROLE_B).trust["Statement"][0]["Principal"]["AWS"] == [ROLE_A, str(other.role.arn)]
 
 
-def test_an_older_run_does_not_overwrite_what_the_newer_one_said(aws: FakeAws, procedure: factories.Procedure) -> None:
+def test_an_older_run_does_not_overwrite_what_the_newer_one_said(
+    aws: WatchedAws, procedure: factories.Procedure
+) -> None:
     mapping = procedure.map()
     older = queued(mapping)
 
@@ -253,7 +247,7 @@ def test_an_older_run_does_not_overwrite_what_the_newer_one_said(aws: FakeAws, p
 
 
 def test_a_mapping_that_ends_during_the_run_is_left_to_its_own_run(
-    aws: FakeAws, procedure: factories.Procedure
+    aws: WatchedAws, procedure: factories.Procedure
 ) -> None:
     mapping = procedure.map()
     aws.once("put_bucket_policy", lambda: unmap(mapping))
@@ -269,7 +263,7 @@ def test_a_mapping_that_ends_during_the_run_is_left_to_its_own_run(
 
 @pytest.mark.parametrize("grants", [AssumeRoleGrant, BucketGrant])
 def test_an_access_that_ends_during_the_run_is_not_verified(
-    aws: FakeAws, procedure: factories.Procedure, grants: Any
+    aws: WatchedAws, procedure: factories.Procedure, grants: Any
 ) -> None:
     aws.once("put_bucket_policy", lambda: grants.objects.update(ended_at=timezone.now()))
     run = reconciled(procedure.map())
@@ -278,7 +272,7 @@ def test_an_access_that_ends_during_the_run_is_not_verified(
 
 
 def test_a_mapping_that_begins_during_the_run_is_left_to_its_own_run(
-    aws: FakeAws, procedure: factories.Procedure
+    aws: WatchedAws, procedure: factories.Procedure
 ) -> None:
     later: list[GroupRole] = []
     aws.once("put_bucket_policy", lambda: later.append(factories.GroupRoleFactory(role=procedure.role_a)))

@@ -1,4 +1,5 @@
-"""The worker is killed at every AWS call of a run over three accounts, and the next one brings it to the same end.
+"""The worker is killed at every AWS call of a run over three accounts, and the next one brings it to the same end:
+where access is given, and where it is taken away.
 
 Real: the processes and their SIGKILL, the database (a file, or PostgreSQL), the strict AWS over HTTP with signatures.
 Not waited for: the end of the dead worker's claim and leases, which is moved into the past; `test_worker_killed` waits.
@@ -12,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -23,7 +25,7 @@ from tests import factories
 from tests.sandbox.conftest import portal_settings, reset_sandbox
 from tests.sandbox.proxy import Proxy
 from tests.services.worker import Server, serving
-from tests.strict_aws.estate import Estate, Rows
+from tests.strict_aws.estate import Estate, Rows, theirs
 from tests.strict_aws.http_front import HttpFront, over_sandbox
 
 pytestmark = [pytest.mark.services, pytest.mark.sandbox, pytest.mark.django_db(transaction=True)]
@@ -47,7 +49,18 @@ class Stage:
         self.estate.build(self.credentials_file)
         ProvisioningStep.objects.all().delete()
         ProvisioningRun.objects.all().delete()
-        GroupRole.objects.update(ended_at=None, state=MappingState.QUEUED, provisioned_at=None)
+        self.map()
+
+    def map(self) -> None:
+        """Let the mapping begin, as the operation does."""
+        self._change(ended_at=None, state=MappingState.QUEUED, provisioned_at=None)
+
+    def unmap(self) -> None:
+        """Let the mapping end, as the operation does."""
+        self._change(ended_at=timezone.now(), state=MappingState.REMOVING)
+
+    def _change(self, **fields: object) -> None:
+        GroupRole.objects.update(**fields)
         self.mapping.refresh_from_db()
 
     def run(self) -> ProvisioningRun:
@@ -93,7 +106,7 @@ class Stage:
 def stage(sandbox_server: SandboxServer, database_url: str, tmp_path: Path) -> Iterator[Stage]:
     """Three accounts on the strict AWS, and a server of workers that reach it through a proxy."""
     credentials = tmp_path / "credentials"
-    with HttpFront(over_sandbox(sandbox_server.port)) as front, Proxy(front.port) as proxy:
+    with HttpFront(over_sandbox(sandbox_server.port, remembers=True)) as front, Proxy(front.port) as proxy:
         environment = {
             **portal_settings(proxy.endpoint_url),
             "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
@@ -121,23 +134,61 @@ def changed_by(run: ProvisioningRun) -> list[str]:
     return found
 
 
-def test_a_worker_killed_at_any_call_is_followed_by_one_that_ends_where_it_would_have(stage: Stage) -> None:
-    stage.put_back()
-    run = stage.run()
-    assert stage.work(run) == 0
-    calls, writes = stage.proxy.log.names, stage.proxy.log.writes
-    wished, changed = stage.estate.state(), changed_by(run)
-    assert calls.count("CreateRole") == 3 and calls.count("PutBucketPolicy") == 2
-    for number in range(1, len(calls) + 1):
-        stage.put_back()
+class Undisturbed:
+    """What a run did that nobody killed: its calls, its writes, what AWS had at its end, and what its history says."""
+
+    def __init__(self, stage: Stage) -> None:
+        run = stage.run()
+        assert stage.work(run) == 0
+        self.calls, self.writes = stage.proxy.log.names, stage.proxy.log.writes
+        self.state, self.changed = stage.estate.state(), changed_by(run)
+
+    def assert_kill_is_made_good(self, stage: Stage, number: int) -> None:
+        """Kill the worker at that call of the same run once more: the next one ends where this one did."""
         run = stage.run()
         assert stage.work(run, kill_at=number) == KILLED
-        assert stage.proxy.log.names == calls[:number]
+        assert stage.proxy.log.names == self.calls[:number]
         done = stage.proxy.log.writes
         assert stage.restart(run) == 0
-        assert (number, stage.estate.state()) == (number, wished)
-        assert sorted(done + stage.proxy.log.writes) == sorted(writes)  # nothing was written twice
-        assert_truthful(run, changed)
+        assert (number, stage.estate.state()) == (number, self.state)
+        assert sorted(done + stage.proxy.log.writes) == sorted(self.writes)  # nothing was written twice
+        assert_truthful(run, self.changed)
+        stage.mapping.refresh_from_db()
+
+
+def test_a_worker_killed_at_any_call_is_followed_by_one_that_ends_where_it_would_have(stage: Stage) -> None:
+    stage.put_back()
+    undisturbed = Undisturbed(stage)
+    assert undisturbed.calls.count("CreateRole") == 3 and undisturbed.calls.count("PutBucketPolicy") == 2
+    for number in range(1, len(undisturbed.calls) + 1):
+        stage.put_back()
+        undisturbed.assert_kill_is_made_good(stage, number)
+        assert stage.mapping.state == MappingState.IN_SYNC
+
+
+def test_a_worker_killed_at_any_call_of_a_removal_is_followed_by_one_that_takes_all_of_it_away(stage: Stage) -> None:
+    stage.put_back()
+    given = Undisturbed(stage).state
+    stage.unmap()
+    undisturbed = Undisturbed(stage)
+    assert_nothing_is_left(undisturbed.state)
+    assert undisturbed.calls.count("PutBucketPolicy") == 2 and "DeleteRolePolicy" in undisturbed.calls
+    for number in range(1, len(undisturbed.calls) + 1):
+        stage.map()
+        assert stage.work(stage.run()) == 0
+        assert stage.estate.state() == given
+        stage.unmap()
+        undisturbed.assert_kill_is_made_good(stage, number)
+        assert stage.mapping.state == MappingState.REMOVED
+
+
+def assert_nothing_is_left(state: dict[str, Any]) -> None:
+    """Nobody can assume the target roles, the source role may do nothing, and the buckets are as before the portal."""
+    for account_id, bucket in OWNERS.items():
+        trust, policies = state[f"arn:aws:iam::{account_id}:role/MyRoleB"]
+        assert ([one["Sid"] for one in trust["Statement"]], policies) == (["XacctTrustNobody"], {})
+        assert [one["Sid"] for one in state[f"arn:aws:s3:::{bucket}"]] == [theirs(account_id, bucket)["Sid"]]
+    assert state["arn:aws:iam::111111111111:role/MyRoleA"][1] == {}
 
 
 def test_a_worker_killed_at_any_call_of_a_deletion_is_followed_by_one_that_deletes_the_rest(stage: Stage) -> None:

@@ -53,7 +53,7 @@ Start = Callable[[], "subprocess.Popen[bytes]"]
 def proxy(sandbox_server: SandboxServer) -> Iterator[Proxy]:
     """The strict AWS, behind a proxy that can hold a call back."""
     reset_sandbox(sandbox_server)
-    with HttpFront(over_sandbox(sandbox_server.port)) as front, Proxy(front.port) as running:
+    with HttpFront(over_sandbox(sandbox_server.port, remembers=True)) as front, Proxy(front.port) as running:
         yield running
 
 

@@ -14,8 +14,8 @@ from roles.models import GroupRole, ProvisioningRun, ProvisioningStep, ResourceL
 from roles.models.choices import MappingState, RunStatus, StepStatus
 from roles.provisioning import desired, runner
 from tests import factories
-from tests.fakes.aws import Call, FakeAws, installed
-from tests.provisioning.conftest import ROLE_B, THEIRS, new_world, queued, sids, unmap
+from tests.provisioning.conftest import ROLE_B, queued, sids, unmap
+from tests.strict_aws.watched import THEIRS, Call, WatchedAws
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
@@ -23,10 +23,10 @@ WORKERS = 4
 
 
 @pytest.fixture
-def slow_aws(database_url: str, settings: Any) -> Iterator[FakeAws]:
+def slow_aws(database_url: str, settings: Any) -> Iterator[WatchedAws]:
     """An AWS that takes its time, so that runs overlap between reading and writing."""
     settings.XACCT_PROPAGATION_SECONDS = 20
-    for world in installed(new_world()):
+    with WatchedAws(THEIRS) as world:
         world.before_call = _take_time
         yield world
 
@@ -58,7 +58,7 @@ def mappings_of(procedure: factories.Procedure, count: int) -> list[GroupRole]:
     return found
 
 
-def assert_aws_is_what_is_wished(aws: FakeAws, procedure: factories.Procedure, mapped: list[GroupRole]) -> None:
+def assert_aws_is_what_is_wished(aws: WatchedAws, procedure: factories.Procedure, mapped: list[GroupRole]) -> None:
     wished = sorted(str(role.arn) for role in desired.sources_in_use(procedure.role_b))
     assert wished == sorted(str(mapping.role.arn) for mapping in mapped)
     assert aws.role(ROLE_B).trust["Statement"][0]["Principal"]["AWS"] == wished
@@ -75,7 +75,7 @@ def assert_all_ended_well(runs: list[ProvisioningRun]) -> None:
     assert not ResourceLease.objects.exists()
 
 
-def test_runs_that_share_a_target_and_a_bucket_lose_nothing_of_each_other(slow_aws: FakeAws) -> None:
+def test_runs_that_share_a_target_and_a_bucket_lose_nothing_of_each_other(slow_aws: WatchedAws) -> None:
     procedure = factories.Procedure()
     mapped = mappings_of(procedure, 6)
     runs = [queued(mapping) for mapping in mapped]
@@ -85,7 +85,7 @@ def test_runs_that_share_a_target_and_a_bucket_lose_nothing_of_each_other(slow_a
     assert slow_aws.writes.count("create_role") == 7
 
 
-def test_adding_and_removing_at_once_ends_in_what_the_database_wishes(slow_aws: FakeAws) -> None:
+def test_adding_and_removing_at_once_ends_in_what_the_database_wishes(slow_aws: WatchedAws) -> None:
     procedure = factories.Procedure()
     mapped = mappings_of(procedure, 6)
     reconcile_at_once([queued(mapping) for mapping in mapped[:3]])
@@ -99,7 +99,7 @@ def test_adding_and_removing_at_once_ends_in_what_the_database_wishes(slow_aws: 
     assert [states[mapping.pk] for mapping in mapped] == [MappingState.REMOVED] * 2 + [MappingState.IN_SYNC] * 4
 
 
-def test_one_run_offered_to_all_workers_is_done_by_one(slow_aws: FakeAws) -> None:
+def test_one_run_offered_to_all_workers_is_done_by_one(slow_aws: WatchedAws) -> None:
     run = queued(factories.Procedure().map())
     reconcile_at_once([run] * WORKERS)
     assert_all_ended_well([run])

@@ -57,9 +57,13 @@ class HttpUpstream:
         return Response(answer.status, dict(answer.getheaders()), answer.read())
 
 
-def over_sandbox(sandbox_port: int, *, propagation_seconds: float = 0.0) -> StrictAws:
-    """Return the layer over the MiniStack that listens on this loopback port, started with AUTH=true."""
-    return StrictAws(HttpUpstream(sandbox_port), conceal_trusts=True, propagation_seconds=propagation_seconds)
+def over_sandbox(sandbox_port: int, *, propagation_seconds: float = 0.0, remembers: bool = False) -> StrictAws:
+    """Return the layer over the MiniStack that listens on this loopback port, started with AUTH=true.
+
+    `remembers`: nobody but this front speaks to it, as `StrictAws` wants it.
+    """
+    upstream = HttpUpstream(sandbox_port)
+    return StrictAws(upstream, conceal_trusts=True, propagation_seconds=propagation_seconds, remembers=remembers)
 
 
 class HttpFront:

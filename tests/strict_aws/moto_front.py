@@ -19,6 +19,7 @@ from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
+from moto.iam.policy_validation import IAMPolicyDocumentValidator, IAMTrustPolicyDocumentValidator
 
 from tests.strict_aws.layer.core import StrictAws
 from tests.strict_aws.layer.faults import Dropped
@@ -54,6 +55,7 @@ def over_moto(*, propagation_seconds: float = 0.0, clock: Callable[[], float] = 
     return StrictAws(
         moto_upstream,
         conceal_buckets=True,
+        remembers=True,
         propagation_seconds=propagation_seconds,
         clock=clock,
         default_account=DEFAULT_ACCOUNT,
@@ -69,7 +71,10 @@ class MotoFront:
 
     def __enter__(self) -> MotoFront:
         self._stack.enter_context(mock_aws())
+        self.strict.forget()
         self._stack.enter_context(mock.patch.object(BotocoreStubber, "__call__", self._hook()))
+        for checks in (IAMPolicyDocumentValidator, IAMTrustPolicyDocumentValidator):  # they refuse what AWS takes
+            self._stack.enter_context(mock.patch.object(checks, "validate", lambda _self: None))
         return self
 
     def __exit__(

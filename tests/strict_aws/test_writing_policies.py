@@ -193,3 +193,11 @@ def test_documents_come_back_normalised(world: Procedure) -> None:
     assert listed[world.b_name] == world.trust()
     detailed = world.iam.get_account_authorization_details(Filter=["Role"])["RoleDetailList"]
     assert {role["RoleName"]: role["AssumeRolePolicyDocument"] for role in detailed} == listed
+
+
+def test_a_role_that_is_not_in_an_instance_profile_is_not_taken_out_of_it(world: Procedure) -> None:
+    named = {"InstanceProfileName": world.b_name, "RoleName": world.b_name}
+    world.iam.create_instance_profile(InstanceProfileName=world.b_name)
+    assert answer(lambda: world.iam.remove_role_from_instance_profile(**named)) == "NoSuchEntity"
+    world.iam.add_role_to_instance_profile(**named)
+    assert answer(lambda: world.iam.remove_role_from_instance_profile(**named)) == "ok"

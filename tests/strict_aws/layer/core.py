@@ -8,6 +8,7 @@ from collections.abc import Callable
 from tests.strict_aws.layer.desk import Desk, Shared
 from tests.strict_aws.layer.faults import Faults
 from tests.strict_aws.layer.iam_desk import IamDesk
+from tests.strict_aws.layer.memory import Remembering
 from tests.strict_aws.layer.message import Request, Response, error_response
 from tests.strict_aws.layer.propagation import Propagation
 from tests.strict_aws.layer.root import RootApi, Upstream
@@ -21,6 +22,7 @@ class StrictAws:
     """A strict AWS over `upstream`.
 
     `conceal_trusts`, `conceal_buckets`: the upstream judges by those policies, and wrongly, so it is kept from them.
+    `remembers`: what root has read of the upstream is kept until a call changes it; every call has to come this way.
     `default_account`: whose root an upstream takes the bearer of an unknown access key for; empty where it refuses.
     """
 
@@ -30,12 +32,15 @@ class StrictAws:
         *,
         conceal_trusts: bool = False,
         conceal_buckets: bool = False,
+        remembers: bool = False,
         propagation_seconds: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
         default_account: str = "",
     ) -> None:
         self.propagation = Propagation(propagation_seconds, clock)
         self.faults = Faults()
+        self._memory = Remembering(upstream) if remembers else None
+        upstream = self._memory or upstream
         root = RootApi(upstream)
         self.world = World(root, self.propagation, conceal=conceal_trusts)
         self._shared = Shared(
@@ -68,4 +73,6 @@ class StrictAws:
     def forget(self) -> None:
         """Begin again, as the emulator did."""
         self._shared.forget()
+        if self._memory is not None:
+            self._memory.forget()
         self.faults.clear()

@@ -86,6 +86,14 @@ def attach_role_policy(world: World, account: str, parameters: Parameters) -> No
         raise limit_exceeded(f"Cannot exceed quota for PoliciesPerRole: {ATTACHED_POLICIES}")
 
 
+def remove_role_from_instance_profile(world: World, account: str, parameters: Parameters) -> None:
+    """A role that is in the profile. `NoSuchEntity` is documented for it (IAM API Reference); its words are not."""
+    name, profile = parameters.get("RoleName", ""), parameters.get("InstanceProfileName", "")
+    answer = world.root.iam(account, "GetInstanceProfile", InstanceProfileName=profile)
+    if answer is not None and name not in {item.text for item in answer.findall(".//RoleName")}:
+        raise Refusal("NoSuchEntity", f"The role {name} is not in the instance profile {profile}.", 404)
+
+
 CHECKS: dict[str, Check] = {
     "CreateRole": create_role,
     "UpdateAssumeRolePolicy": update_assume_role_policy,
@@ -96,4 +104,5 @@ CHECKS: dict[str, Check] = {
     "CreatePolicy": create_policy,
     "CreatePolicyVersion": create_policy_version,
     "AttachRolePolicy": attach_role_policy,
+    "RemoveRoleFromInstanceProfile": remove_role_from_instance_profile,
 }
