@@ -61,7 +61,10 @@ def is_between(
     Policies are written one by one, and attached in a call of their own. Each must be as it was or as it is to be.
     """
     was, there, wanted = _by_number(before), _by_number(now), _by_number(after)
-    return all(there.get(number) in (was.get(number), wanted.get(number)) for number in was | there | wanted)
+    return all(
+        _is_same(there.get(number), was.get(number)) or _is_same(there.get(number), wanted.get(number))
+        for number in was | there | wanted
+    )
 
 
 def policies_change(
@@ -95,8 +98,12 @@ def _number(name: str) -> int:
     return int(end) if end.isdigit() else 0
 
 
-def _by_number(document: Mapping[str, Any] | None) -> dict[int, Any]:
-    return {_number(name): one for name, one in (document or {}).items()}
+def _by_number(document: Mapping[str, Any] | None) -> dict[int, PolicyDocument]:
+    return {_number(name): parse(one) for name, one in (document or {}).items()}
+
+
+def _is_same(one: PolicyDocument | None, other: PolicyDocument | None) -> bool:
+    return one is other if one is None or other is None else same_document(one, other)
 
 
 def _name(role: RoleArn, number: int, *, is_attached: bool) -> str:
