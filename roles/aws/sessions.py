@@ -43,6 +43,12 @@ _CONFIG = Config(
 _BRIEF_CONFIG = _CONFIG.merge(
     Config(connect_timeout=3, read_timeout=6, retries={"mode": "standard", "max_attempts": 2})
 )
+# For one call of STS that hands out a token. `total_max_attempts` counts the first one too; between the two botocore
+# waits up to a second.
+_TOKEN_CONFIG = _CONFIG.merge(
+    Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 2})
+)
+TOKEN_CALL_SECONDS = 2 * (2 + 4) + 1
 _local = threading.local()
 _descriptions = create_loader()
 _making = threading.Lock()
@@ -53,6 +59,12 @@ class Purpose(StrEnum):
 
     PROVISIONING = "provisioning"
     TOKENS = "tokens"
+
+
+def _config(purpose: Purpose, *, is_brief: bool) -> Config:
+    if purpose is Purpose.TOKENS:
+        return _TOKEN_CONFIG
+    return _BRIEF_CONFIG if is_brief else _CONFIG
 
 
 def _profile(purpose: Purpose) -> str | None:
@@ -97,25 +109,33 @@ def forget_sessions() -> None:
 def base_client(service: str, *, region: str, purpose: Purpose, is_brief: bool = False) -> Any:
     """Return a client of the portal's own identity. STS goes to the region's own endpoint.
 
-    `is_brief`: give up after seconds, for a page that somebody waits for.
+    `is_brief`: give up after seconds, for a page that somebody waits for. A call that hands out a token ends within
+    `TOKEN_CALL_SECONDS`.
     """
     session: Any = _session(_profile(purpose))
     return session.client(
         service,
         region_name=region,
         endpoint_url=settings.XACCT_AWS_ENDPOINT_URL or None,
-        config=_BRIEF_CONFIG if is_brief else _CONFIG,
+        config=_config(purpose, is_brief=is_brief),
     )
 
 
-def client_with(credentials: Credentials, service: str, *, region: str, is_brief: bool = False) -> Any:
-    """Return a client that acts with `credentials`. `is_brief` as in `base_client`."""
+def client_with(
+    credentials: Credentials,
+    service: str,
+    *,
+    region: str,
+    purpose: Purpose = Purpose.PROVISIONING,
+    is_brief: bool = False,
+) -> Any:
+    """Return a client that acts with `credentials`. `purpose` is what is done with it; the rest as in `base_client`."""
     session: Any = _session(None)
     return session.client(
         service,
         region_name=region,
         endpoint_url=settings.XACCT_AWS_ENDPOINT_URL or None,
-        config=_BRIEF_CONFIG if is_brief else _CONFIG,
+        config=_config(purpose, is_brief=is_brief),
         aws_access_key_id=credentials.access_key_id,
         aws_secret_access_key=credentials.secret_access_key,
         aws_session_token=credentials.session_token,
