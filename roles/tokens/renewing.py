@@ -8,7 +8,7 @@ from functools import partial
 
 from django.views.decorators.debug import sensitive_variables
 
-from roles.errors import CacheDown, PortalError
+from roles.errors import AwsError, CacheDown, PortalError
 from roles.tokens import cache, events, issuing
 from roles.tokens.background import Background
 from roles.tokens.cache import CacheLock
@@ -35,14 +35,21 @@ def renew_ahead(asked: Asked) -> None:
 
 @sensitive_variables()
 def _renew(asked: Asked, lock: CacheLock) -> None:
-    """Fetch it. When that is refused, the lock is left to free itself, so that not every request tries."""
+    """Fetch it. When AWS refuses, the lock is left to free itself, so that not every request tries."""
     try:
         newer = cache.get(asked.key)  # the holder before us may have finished between our look and our turn
         if newer is None or newer.is_due:
-            issuing.issue(asked, lock)
-        lock.release()
+            _fetch(asked, lock)
+        else:
+            lock.release()
     except CacheDown as down:
         log.warning("A token was not renewed, or its lock not freed: %s", down.message)
+
+
+@sensitive_variables()
+def _fetch(asked: Asked, lock: CacheLock) -> None:
+    try:
+        issuing.issue(asked, lock)
     except PortalError as error:
         events.record_refused(
             error,
@@ -53,3 +60,6 @@ def _renew(asked: Asked, lock: CacheLock) -> None:
             purpose=asked.purpose,
             asked=asked,
         )
+        if isinstance(error, AwsError):
+            return
+    lock.release()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
-from django.db import transaction
+from django.db import IntegrityError, connection, transaction
+from django.db.models import ProtectedError
 from django.urls import reverse
 from django.utils import timezone
 
@@ -29,7 +32,7 @@ from roles.tokens import broker, cache, revocation
 from roles.tokens.broker import Token
 from roles.tokens.cache import cache as backend
 from tests import factories
-from tests.tokens.conftest import FakeSts, cache_settings, signed_in
+from tests.tokens.conftest import SECRET_MARK, FakeSts, cache_settings, in_sync, signed_in
 
 
 class Desk:
@@ -255,6 +258,57 @@ def test_after_narrowing_the_next_token_is_narrower(desk: Desk, alice: User, aws
     assert "team/*" in aws_sts.requests[-1].policy
 
 
+def test_when_the_mapping_expires_the_cache_drops_it_by_itself(each_cache: str, procedure: factories.Procedure) -> None:
+    soon = timezone.now() + timedelta(seconds=3)
+    desk = Desk(procedure.bob, in_sync(procedure, expires_at=soon))
+    assert desk.is_cached
+    assert desk.row.cached_until == soon and desk.row.expires_at > soon
+    time.sleep(max(0.0, (soon - timezone.now()).total_seconds()) + 0.1)
+    assert not desk.is_cached
+    with pytest.raises(NotEntitled, match="ended on"):
+        desk.ask()
+
+
+def test_a_user_with_tokens_cannot_be_deleted_neither_here_nor_by_sql(desk: Desk) -> None:
+    with pytest.raises(ProtectedError):
+        desk.user.delete()
+    with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("DELETE FROM roles_user WHERE id = %s", [desk.user.pk])
+        connection.check_constraints()
+    assert desk.is_cached
+
+
+def test_a_user_whom_the_database_does_not_have_gets_nothing_from_a_cached_token(desk: Desk, aws_sts: FakeSts) -> None:
+    calls = len(aws_sts.requests)
+    absent = User(pk=desk.user.pk + 1000, username="bob", is_active=True)
+    with pytest.raises(NotFound):
+        broker.get_token(actor=absent, session=desk.session, mapping_id=desk.mapping.pk)
+    assert len(aws_sts.requests) == calls
+
+
+def test_an_expired_session_is_refused_by_the_request_itself_before_anybody_cleans_up(
+    desk: Desk, bystander: Desk
+) -> None:
+    page = reverse("credentials", args=[desk.mapping.pk])
+    assert SECRET_MARK in desk.browser.post(page).content.decode()
+    Session.objects.filter(pk=desk.session.session_key).update(expire_date=timezone.now())
+    refused = desk.browser.post(page)
+    assert refused.status_code == 302 and reverse("login") in refused["Location"]
+    assert SECRET_MARK in bystander.browser.post(page).content.decode()
+
+
+def test_a_retired_encryption_key_makes_it_unreadable_and_the_next_takes_its_place(desk: Desk, settings: Any) -> None:
+    before = backend.get(desk.row.cache_key)
+    settings.XACCT_TOKEN_KEYS = [Fernet.generate_key().decode()]
+    assert cache.get(desk.row.cache_key) is None
+    new = desk.ask()
+    assert new.credentials != desk.token.credentials
+    assert backend.get(desk.row.cache_key) not in (None, before)
+    rows = IssuedToken.objects.filter(cache_key=desk.row.cache_key)
+    assert [row.access_key_id for row in rows if row.is_cached] == [new.credentials.access_key_id]
+    assert AuditEvent.objects.filter(code="token.issued").latest("pk").details["replaces"] == [desk.row.access_key_id]
+
+
 # --- the group, or an account on the way, is disabled ---
 
 
@@ -370,8 +424,32 @@ def test_the_event_says_who_and_why_and_no_secret(desk: Desk) -> None:
     revocation.forget_mapping(desk.mapping)
     event = AuditEvent.objects.get(code="token.evicted")
     assert (event.actor_name, event.subject_type, event.group_name) == ("token broker", "grouprole", "analysts")
-    assert event.details["tokens"] == [{"user": "bob", "access_key_id": desk.row.access_key_id}]
+    assert event.details["tokens"] == [
+        {
+            "user": "bob",
+            "session": cache.session_hashes(cache.namespace_in(desk.session))[0],
+            "session_name": "bob",
+            "mapping": desk.mapping.pk,
+            "source": desk.token.source,
+            "target": desk.token.target,
+            "access_key_id": desk.row.access_key_id,
+            "expires_at": desk.token.credentials.expires_at.isoformat(),
+            "scope": desk.row.scope["digest"],
+            "grants": ["READWRITE example-data/"],
+        }
+    ]
     assert event.details["reason"]
+
+
+def test_the_event_names_the_person_who_caused_it(desk: Desk, alice: User) -> None:
+    remove_member(actor=alice, group=desk.mapping.group, user=desk.user)
+    assert AuditEvent.objects.get(code="token.evicted").actor == alice
+
+
+def test_who_signs_out_is_named_as_the_one_who_did(desk: Desk) -> None:
+    desk.browser.post(reverse("logout"), headers={"User-Agent": "a browser"})
+    event = AuditEvent.objects.get(code="token.evicted")
+    assert (event.actor, event.address, event.user_agent) == (desk.user, "127.0.0.1", "a browser")
 
 
 def test_a_token_made_before_the_commit_goes_with_the_commit(
