@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
@@ -40,6 +40,7 @@ class Shape:
         return f"{{{self.name}}}"
 
 
+PATHS_KEPT = 4096  # finding an address by its name takes longer than filling the frame with it
 _CONFIGURATION = "Put it where the tool reads its configuration; it holds until the credentials expire."
 
 SHAPES = (
@@ -83,9 +84,9 @@ def panel_of(request: HttpRequest, token: Token, *, slot: str) -> SafeString:
             ", ", '<span class="xp-mono">{}/{}</span>', ((grant.bucket.name, grant.prefix) for grant in token.grants)
         ),
         portal=address,
-        fresh=reverse("credentials_fresh", args=ids),
-        console=reverse("aws_console", args=ids),
-        sign_in=container_blocks.program_sign_in(address.rstrip("/") + _program_path(), access),
+        fresh=_path("credentials_fresh", *ids),
+        console=_path("aws_console", *ids),
+        sign_in=container_blocks.program_sign_in(address.rstrip("/") + _path("xacct_credentials"), access),
         config=container_blocks.program_profile(access, token.region),
         **{shape.name: shape.text_of(token.credentials, token.region) for shape in SHAPES},
     )
@@ -103,6 +104,6 @@ def _frame(*, is_attributed: bool, is_taken_by_sdks: bool, has_console: bool) ->
     return render_to_string("portal/credentials_panel.html", shown)
 
 
-@cache
-def _program_path() -> str:
-    return reverse("xacct_credentials")
+@lru_cache(maxsize=PATHS_KEPT)
+def _path(name: str, *ids: int) -> str:
+    return reverse(name, args=ids)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cached_property
 from typing import Any
 from weakref import WeakSet
 
 from django.conf import settings
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import Model
 
 # A table's name in a statement, its model, and the columns read of it; others are loaded when somebody looks at them.
@@ -36,7 +36,7 @@ class Tables:
         None where an outer join found nothing; one that is in `known` already is the same instance.
         """
         found: dict[str, Any] = {}
-        for part in _parts(self._tables, connection.alias):
+        for part in self._parts:
             key = (part.model, row[part.start])
             if row[part.start] is None:
                 found[part.alias] = None
@@ -45,9 +45,21 @@ class Tables:
                 values = list(row[part.start : part.start + len(part.names)])
                 for index, convert in part.converters:
                     values[index] = convert(values[index], None, connection)
-                known[key] = part.model.from_db(connection.alias, part.names, values)
+                known[key] = part.model.from_db(DEFAULT_DB_ALIAS, part.names, values)
             found[part.alias] = known[key]
         return found
+
+    @cached_property
+    def _parts(self) -> tuple[_Part, ...]:
+        """Made when they are needed first: which values need converting depends on the database."""
+        start, found = 0, []
+        for alias, model, names in self._tables:
+            converters = tuple(
+                (index, convert) for index, name in enumerate(names) for convert in _converters_of(model, name)
+            )
+            found.append(_Part(alias, model, names, start, converters))
+            start += len(names)
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,18 +105,6 @@ class _Part:
 def _in_order(model: type[Model], names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the columns in the model's order, in which `Model.from_db` takes their values."""
     return tuple(one.attname for one in model._meta.concrete_fields if one.attname in names)
-
-
-@cache
-def _parts(tables: tuple[Table, ...], _database: str) -> tuple[_Part, ...]:
-    start, found = 0, []
-    for alias, model, names in tables:
-        converters = tuple(
-            (index, convert) for index, name in enumerate(names) for convert in _converters_of(model, name)
-        )
-        found.append(_Part(alias, model, names, start, converters))
-        start += len(names)
-    return tuple(found)
 
 
 def _converters_of(model: type[Model], name: str) -> list[Any]:
