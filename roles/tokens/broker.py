@@ -73,7 +73,7 @@ def get_token(
         asked = _authorised(actor, session, mapping_id, target_id, purpose)
         held = _held(asked)
     except NotEntitled as error:  # recorded by the surface, as any denial of ours
-        error.facts = _facts_of(error, actor, session, target_id)
+        events.explain_denial(error, actor=actor, session=session, target_id=target_id)
         raise
     except (AwsError, TokenUnavailable, SessionEnded, PolicyError, NotFound) as error:
         if purpose == IN_PERSON or _is_news(error, actor, mapping_id, purpose):
@@ -140,11 +140,6 @@ def _held(asked: Asked) -> CachedToken:
             renewing.renew_ahead(asked)
         events.note_reuse(asked, held)
     return held
-
-
-def _facts_of(error: NotEntitled, actor: User, session: Any, target_id: int | None) -> dict[str, Any]:
-    mapping = error.subject if isinstance(error.subject, GroupRole) else None
-    return events.refused_facts(actor, session, mapping, target_id)
 
 
 def _is_news(error: PortalError, actor: User, mapping_id: int, purpose: str) -> bool:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from roles import context
-from roles.errors import AwsAccessDenied, NotFound, PortalError, SessionEnded
+from roles.errors import AwsAccessDenied, NotEntitled, NotFound, PortalError, SessionEnded
 from roles.history.recorder import record
 from roles.models import GroupRole, IamRole, IssuedToken, User
 from roles.models.choices import Outcome
@@ -157,6 +157,13 @@ def refused_facts(
         "grants": scope.get("grants", []),
         "holds": _narrow_facts(held) if held else None,
     }
+
+
+def explain_denial(error: NotEntitled, *, actor: User, session: Any, target_id: int | None = None) -> None:
+    """Have the event of a denial, which the surface records, say as much as that of any other refusal."""
+    if not error.facts:
+        mapping = error.subject if isinstance(error.subject, GroupRole) else None
+        error.facts = refused_facts(actor, session, mapping, target_id)
 
 
 @sensitive_variables()
