@@ -78,7 +78,8 @@ class Statement:
                 cursor.execute(f"EXECUTE {self.name}({', '.join(['%s'] * len(parameters))})", parameters)
             else:
                 cursor.execute(self.text, parameters)
-            return cursor.fetchall()
+            found: list[tuple[Any, ...]] = cursor.fetchall()
+            return found
 
     def _prepare(self) -> None:
         """Tell PostgreSQL the statement, once a connection; it stays there when a transaction is rolled back."""
