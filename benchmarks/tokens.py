@@ -34,9 +34,9 @@ from benchmarks.load import Result, run
 
 WORKERS, THREADS = 2, 8  # as docs/production.md starts it
 CONNECTIONS = (8, 64)
-WARM_SECONDS, WARM_UP_REQUESTS = 9.0, 300
-FIRST_REQUESTS = 96  # a round, each in a session of its own
-ROUNDS = 3  # the cases take turns, so that what else the machine does falls on all of them
+WARM_SECONDS, WARM_UP_REQUESTS = 12.0, 300
+FIRST_REQUESTS = 32  # a round, each in a session of its own
+ROUNDS = 9  # the cases take turns, so that what else the machine does falls on all of them
 START_SECONDS = 60
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from roles.errors import AwsError
+from roles.management.results import PLANNED
 from roles.management.steps import StepLine, diffs, table
 from roles.models.choices import RunStatus
 from roles.operations.apply_config import ConfigReport
+from roles.provisioning.plan_page import plan_page
 from roles.provisioning.preview import Rehearsal
-
-PLANNED = "planned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class FilePlan:
             plan = rehearsal.plan()
         except AwsError as error:
             return cls(RunStatus.FAILED.value, *base, (), (str(error),))
-        steps = tuple(StepLine.planned(change) for change in plan.changes)
+        steps = tuple(StepLine.planned(row) for row in plan_page(plan).changes)
         blocked = tuple(f"{change.blocked} {change.hint}".strip() for change in plan.changes if change.blocked)
         status = PLANNED if plan.writes else RunStatus.IN_SYNC.value
         return cls(RunStatus.FAILED.value if blocked else status, *base, steps, blocked)

@@ -58,6 +58,12 @@ class IamRole(models.Model):
     def __str__(self) -> str:
         return f"{self.account.name}/{self.name}"
 
+    @classmethod
+    def named(cls, arn: RoleArn) -> models.QuerySet[IamRole]:
+        """Return the role of this ARN, path included, with its account; nothing where the portal has none."""
+        account = {"account__account_id": arn.account, "account__partition": arn.partition}
+        return cls._default_manager.filter(**account, name=arn.name, path=arn.path).select_related("account")
+
     @property
     def arn(self) -> RoleArn:
         """The role's ARN; needs `account` loaded."""

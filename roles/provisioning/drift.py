@@ -1,8 +1,8 @@
 """Compare AWS with the database: all accounts, in bulk. Reads; what is done about it is not decided here.
 
 The calls grow with accounts and buckets, never with roles: one stream of pages for each account's roles, one read for
-each bucket's policy. The wishes are those of the runs and the planner is theirs, so that what is found is exactly what
-a run would write.
+each bucket's policy. Several accounts are read at once. The wishes are those of the runs and the planner is theirs, so
+that what is found is exactly what a run would write.
 
 A role that a run is changing, or is about to, is left out until the run has ended. A source role that no run has
 brought in order since it is mapped has not drifted: its runs say what is wrong. Every role and bucket that nothing is
@@ -17,6 +17,7 @@ from datetime import datetime
 from functools import partial
 from itertools import groupby
 
+from django.conf import settings
 from django.db.models import Max, Min, OuterRef, Subquery
 from django.utils import timezone
 
@@ -94,6 +95,7 @@ def compare(account: AwsAccount | None = None) -> DriftReport:
     wishes = [
         pair for item in in_scope if item.access.account_id not in handoff if (pair := _wish(item, world.facts, found))
     ]
+    snapshot.read((wish for _, wish in wishes), readers=settings.XACCT_DRIFT_READERS)
     for _, group in groupby(sorted(wishes, key=_order), key=lambda pair: slot_of(pair[1])):
         _compare_slot([wish for _, wish in group], snapshot, found)
     # A run may have come between: what was read before it and what is wished after it are not the same moment.

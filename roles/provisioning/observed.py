@@ -145,7 +145,8 @@ def _read_whole(session: AccountSession, role: RoleArn) -> ObservedWhole | None:
 
 def _read_policies(session: AccountSession, wish: DesiredPolicies) -> ObservedPolicies:
     """Read the managed policies that are wished for, that may be left, or that are attached in our places."""
-    arns = managed_policies.attached_policies(session, wish.role) or ()
+    found_on_role = managed_policies.attached_policies(session, wish.role)
+    arns = found_on_role or ()
     attached = numbers_in(wish.role, arns)
     found = {}
     for number in range(1, max(len(wish.documents), wish.known, *attached, 0) + 1):
@@ -157,4 +158,5 @@ def _read_policies(session: AccountSession, wish: DesiredPolicies) -> ObservedPo
         attached,
         others=len(arns) - len(attached),
         taken=frozenset(number for number, state in found.items() if not is_ours(state.tags)),
+        has_role=found_on_role is not None,
     )

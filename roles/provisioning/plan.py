@@ -13,9 +13,9 @@ from roles.policies.equivalence import same_document
 from roles.policies.ownership import ROLE_SIDS, foreign_statements, merged, merged_trust
 from roles.policies.sids import ROLE_PORTAL
 from roles.provisioning.absence import no_profile_change, no_role_change
-from roles.provisioning.as_before import UNDONE, as_before_change
+from roles.provisioning.as_before import UNDONE, as_before_change, owners_change
 from roles.provisioning.fitting import too_large
-from roles.provisioning.managed import is_ours, policies_change, policies_document
+from roles.provisioning.managed import NO_ROLE_HINT, is_ours, policies_change, policies_document
 from roles.provisioning.resources import (
     CUT_OFF_POLICY_NAME,
     INLINE_POLICY_NAME,
@@ -120,7 +120,7 @@ def _wished(wish: Desired) -> list[Any]:
 
 def _ordered(wish: DesiredProfile | DesiredNoProfile | DesiredNoRole | DesiredAsBefore) -> Any:
     if isinstance(wish, DesiredAsBefore):
-        return [wish.kept.as_dict() if wish.kept else None, wish.exactly]
+        return [wish.kept.as_dict() if wish.kept else None, wish.exactly, wish.owned]
     if isinstance(wish, DesiredNoProfile):
         return wish.made_here
     return wish.looks_only if isinstance(wish, DesiredNoRole) else wish.wanted
@@ -157,7 +157,7 @@ def _put_back(wish: DesiredAsBefore, current: Observed) -> tuple[Change, Observe
     """Return what puts a document back, with a warning if the database wishes otherwise."""
     role = current if isinstance(current, ObservedRole) else None
     if wish.place is Place.ROLE and role is None:
-        blocked, hint = f"There is no role {wish.resource}.", "Map it again: a run then makes it anew."
+        blocked, hint = f"There is no role {wish.resource}.", NO_ROLE_HINT
         title = title_for(Step.TARGET_TRUST, wish.resource)
         return Change(wish, Action.NONE, wish.resource, title, None, None, blocked=blocked, hint=hint), None
     document = role.trust if role else current if isinstance(current, PolicyDocument) else None
@@ -176,7 +176,7 @@ def _part_change(wish: DesiredDocument, current: Observed) -> tuple[Change, Obse
 
 def title_of(wish: Desired) -> str:
     """Return what a step is about, as its heading."""
-    own = wish.heading if isinstance(wish, DesiredDocument | DesiredPolicies) else ""
+    own = wish.heading if isinstance(wish, DesiredDocument | DesiredPolicies | DesiredAsBefore) else ""
     return own or title_for(wish.step, wish.resource)
 
 
@@ -205,6 +205,8 @@ def title_for(step: Step, resource: str) -> str:
 def own_part(wish: Desired, warning: str) -> Change:
     """Return our own part of a document that cannot be compared with AWS's; `warning` says why."""
     after: dict[str, Any] | None
+    if isinstance(wish, DesiredAsBefore):
+        return owners_change(wish, warning)
     if isinstance(wish, DesiredRole):
         after = merged_trust(None, wish.trust or (), owned=ROLE_SIDS).as_dict() if wish.wanted else None
     elif isinstance(wish, DesiredProfile):

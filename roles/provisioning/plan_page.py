@@ -30,6 +30,7 @@ class ChangeRow:
 
     number: int
     title: str
+    account: str
     resource: str
     action: str
     before: dict[str, Any] | None
@@ -77,6 +78,7 @@ def _row(change: Change) -> ChangeRow:
     return ChangeRow(
         number=int(change.step.value),
         title=change.title,
+        account=str(change.desired.access.account_id),
         resource=change.resource,
         action=change.action.value,
         before=change.before,

@@ -24,8 +24,9 @@ from roles.models.choices import (
     StepStatus,
 )
 from roles.models.groups import GroupRoleQuerySet
-from roles.provisioning.plan import title_for
-from roles.provisioning.resources import Action, Change, Step
+from roles.provisioning.managed import is_between
+from roles.provisioning.plan import slot_of, title_for
+from roles.provisioning.resources import Action, Change, Place, Step
 from roles.values.accounts import AccessMode
 
 WORKER = context.SystemActor("worker")
@@ -46,7 +47,7 @@ class StepRecord:
     """The row of one step, written at each turn, so that whoever looks sees where the run is.
 
     A step that has to be tried again keeps the document from before its first write, also when it never heard whether
-    AWS took that: if the next try finds nothing to do, AWS did.
+    AWS took that: if the next try finds nothing to do, AWS did. What takes several calls may have been taken in part.
     """
 
     row: ProvisioningStep
@@ -56,9 +57,10 @@ class StepRecord:
 
     def planned(self, change: Change) -> None:
         """Note what is going to be done."""
+        is_rest = self._sent and _is_rest_of(self.row, change)
         self.row.title, self.row.foreign_statements = change.title[:_TITLE_MAX], change.foreign_statements
         self.row.after = change.after
-        if not self._written and (change.writes or not self._sent):
+        if not self._written and not is_rest and (change.writes or not self._sent):
             self.row.before, self.row.action = change.before, StepAction(change.action.value)
         if change.action is not Action.NONE:  # else it is over in a moment, and is saved then
             self._save(StepStatus.APPLYING)
@@ -118,6 +120,12 @@ class StepRecord:
         self.row.status = status
         self.row.duration_ms = int((time.monotonic() - self._began) * 1000)
         self.row.save()
+
+
+def _is_rest_of(row: ProvisioningStep, change: Change) -> bool:
+    """Return whether a change finishes what this step, or one before it in its run, began and AWS took in part."""
+    is_several = slot_of(change.desired)[0] is Place.MANAGED_POLICIES
+    return is_several and is_between(row.before, change.before, row.after)
 
 
 def begin_step(run: ProvisioningRun, sequence: int, *, step: Step, resource: str, account_id: str) -> StepRecord:

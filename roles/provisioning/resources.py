@@ -11,6 +11,7 @@ from typing import Any
 
 from roles.policies.document import PolicyDocument, Statement, parse
 from roles.policies.equivalence import meaning
+from roles.policies.sids import SID_PREFIX
 from roles.values.accounts import AccountAccess
 from roles.values.arns import BucketArn, RoleArn
 
@@ -149,7 +150,8 @@ class DesiredPolicies:
     """Steps 2 and 6: the customer managed policies of ours on a role, for what its inline policy has no room for.
 
     The n-th document is the policy `role.managed_policy(n)`. `known` is how many there may be from earlier runs,
-    `heading` what the step is about if not that.
+    `heading` what the step is about if not that. `is_order`: they are put back, which comes after no other step that
+    would have made the role; `notes` are what to know of that.
     """
 
     access: AccountAccess
@@ -157,6 +159,8 @@ class DesiredPolicies:
     documents: tuple[PolicyDocument, ...]
     known: int = 0
     heading: str = ""
+    is_order: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def step(self) -> Step:
@@ -231,8 +235,8 @@ class DesiredNoRole:
 class DesiredAsBefore:
     """An order to put a document back: `kept` is what AWS had (None: nothing), `place` the kind of document.
 
-    Of it our statements, with those of others as they are now; `exactly`: all of it. `wished` is what the database
-    wishes for the same document.
+    Of it our statements, whose Sid begins with `owned`, with those of others as they are now; `exactly`: all of it.
+    `wished` is what the database wishes for the same document.
     """
 
     step: Step
@@ -243,6 +247,13 @@ class DesiredAsBefore:
     exactly: bool
     wished: tuple[DesiredRole | DesiredDocument, ...] = ()
     region: str = ""
+    owned: str = SID_PREFIX
+
+    @property
+    def heading(self) -> str:
+        """What the step is about."""
+        what = {Place.ROLE: "trust policy", Place.BUCKET_POLICY: "bucket policy"}.get(self.place, "policy")
+        return f"Put back the {what} of {self.resource.rpartition(':')[2].rpartition('/')[2]}"
 
 
 Desired = (
@@ -278,13 +289,14 @@ class ObservedPolicies:
     """The managed policies in the places of ours, by number, and which of them are attached to the role.
 
     `others` is how many of somebody else's are attached to it; `taken` are those in our places that the portal did not
-    make.
+    make. `has_role`: the role is there.
     """
 
     documents: Mapping[int, PolicyDocument] = field(default_factory=dict)
     attached: frozenset[int] = frozenset()
     others: int = 0
     taken: frozenset[int] = frozenset()
+    has_role: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,9 +369,9 @@ class Plan:
 
 
 def _found(document: dict[str, Any] | None) -> object:
-    """Return a document in one form for all spellings: AWS gives the values of a list in whatever order."""
+    """Return a document, or several by name, in one form for all spellings: AWS orders lists as it likes."""
     if document is None or "Statement" not in document:
-        return document
+        return document and {name: _found(one) if isinstance(one, dict) else one for name, one in document.items()}
     policy = parse(document)
     statements = [json.dumps([one.sid, meaning(one)], sort_keys=True) for one in policy.statements]
     return [policy.version, policy.extra, sorted(statements)]

@@ -1,9 +1,16 @@
-"""What AWS has, for comparing: an account's roles read all at once, a bucket's policy once, and nothing twice."""
+"""What AWS has, for comparing: an account's roles read all at once, a bucket's policy once, and nothing twice.
+
+Accounts are read side by side, in threads of their own. There only AWS is asked, never the database. What is in one
+account is read by one thread, so that its calls follow each other at the account's rate.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import copy_context
+from typing import TypeGuard, TypeVar
 
 from roles.aws import s3
 from roles.aws.inventory import AccountInventory, account_inventory
@@ -28,6 +35,7 @@ from roles.values.accounts import AccountAccess
 from roles.values.arns import RoleArn, role_arn
 
 T = TypeVar("T")
+READER = "drift-reader"  # what the threads' names begin with
 
 
 class Snapshot:
@@ -38,10 +46,31 @@ class Snapshot:
         self._inventories: dict[str, AccountInventory | PortalError] = {}
         self._policies: dict[str, PolicyDocument | PortalError | None] = {}
 
+    def read(self, wishes: Iterable[Desired], *, readers: int) -> None:
+        """Read all that the wishes are about, of up to `readers` accounts at once.
+
+        What cannot be read is remembered, and raised by `observe`. Anything else that goes wrong is raised at the end.
+        """
+        of_account: dict[str, list[Desired]] = {}
+        for wish in wishes:
+            of_account.setdefault(wish.access.account_id, []).append(wish)
+        with ThreadPoolExecutor(readers, thread_name_prefix=READER) as pool:
+            tasks = [pool.submit(copy_context().run, self._read, of_one) for of_one in of_account.values()]
+        for task in tasks:
+            task.result()
+
+    def _read(self, wishes: Sequence[Desired]) -> None:
+        for wish in wishes:
+            with suppress(PortalError):
+                if _is_about_bucket(wish):
+                    self._bucket_policy(wish)
+                else:
+                    self._inventory(wish.access)
+
     def observe(self, wish: Desired) -> Observed:
         """Return what AWS has in the place that `wish` is about. Raises a `PortalError` when it cannot be read."""
         place, resource = slot_of(wish)
-        if place is Place.BUCKET_POLICY and isinstance(wish, DesiredDocument):
+        if _is_about_bucket(wish):
             return self._bucket_policy(wish)
         inventory = self._inventory(wish.access)
         if isinstance(wish, DesiredProfile):
@@ -61,6 +90,10 @@ class Snapshot:
             return s3.get_bucket_policy(self._accounts.session(wish.access), bucket_of(wish), region=wish.region)
 
         return once(self._policies, wish.resource, read)
+
+
+def _is_about_bucket(wish: Desired) -> TypeGuard[DesiredDocument]:
+    return isinstance(wish, DesiredDocument) and slot_of(wish)[0] is Place.BUCKET_POLICY
 
 
 def _inline_policy(inventory: AccountInventory, role: RoleArn, name: str) -> PolicyDocument | None:

@@ -278,6 +278,6 @@ def test_worker_that_was_quicker_is_waited_for(
         assert reconcile(ProvisioningRun.objects.get().pk) is not None
 
     monkeypatch.setattr(runner, "reconcile", lambda run_id: None)
-    monkeypatch.setattr("roles.management.commands.provision.time.sleep", work)
+    monkeypatch.setattr("roles.management.results.time.sleep", work)
     assert as_json("--group", "analysts")["status"] == RunStatus.IN_SYNC
     assert len(slept) == 1

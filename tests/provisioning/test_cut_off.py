@@ -144,7 +144,7 @@ def test_a_cut_off_that_is_denied_fails_its_step_alone(aws: WatchedAws, procedur
     mapping = procedure.map()
     reconciled(mapping)
     cut(procedure, "bob")
-    aws.fail_times["put_role_policy"] = [DENIED]
+    aws.fail_always["put_role_policy"] = DENIED
     run = reconciled(mapping)
     assert run.status == RunStatus.FAILED
     failed = run.steps.filter(status=StepStatus.FAILED)

@@ -89,7 +89,7 @@ def test_a_hundred_mappings_converge_while_a_third_of_all_calls_fails(
     sources = [rows.source(f"Source{number}", rows.targets[number % 10]) for number in range(MAPPINGS)]
     clock.sleep(60)  # what was built is known everywhere
     faults = front.strict.faults
-    for half, patience, rate, kinds in ((sources[::2], 6, FAULT_RATE, ALL_KINDS), (sources[1::2], 0.3, 0.6, BUSY)):
+    for half, patience, rate, kinds in ((sources[::2], 6, FAULT_RATE, ALL_KINDS), (sources[1::2], 0.6, 0.5, BUSY)):
         settings.XACCT_PROPAGATION_SECONDS = patience
         front.strict.propagation.seconds = patience / 3
         faults.at_rate(rate, *kinds, seed=11)

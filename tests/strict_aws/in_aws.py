@@ -174,6 +174,10 @@ class ManagedPolicy:
     def tags(self) -> dict[str, str]:
         return _tags(self._iam.get_policy(PolicyArn=self.arn)["Policy"])
 
+    def untag(self) -> None:
+        """Take all tags away."""
+        self._iam.untag_policy(PolicyArn=self.arn, TagKeys=list(self.tags))
+
     def delete(self) -> None:
         """Delete it, with the versions that are not the default."""
         for version in self._iam.list_policy_versions(PolicyArn=self.arn)["Versions"]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
 from argparse import ArgumentParser
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
@@ -15,43 +13,15 @@ from django.db.models import Q
 
 from roles import context
 from roles.errors import PortalError
-from roles.history.queries import steps_of
-from roles.management.steps import StepLine, diffs, table
-from roles.models import GroupRole, IamRole, ProvisioningRun, UserGroup
+from roles.management.results import BAD_INPUT, FAILED, PLANNED, Result, reconciled
+from roles.management.steps import StepLine
+from roles.models import GroupRole, IamRole, UserGroup
 from roles.models.choices import MappingState, RunStatus
-from roles.provisioning import outbox, preview, runner
+from roles.provisioning import outbox, preview
+from roles.provisioning.plan_page import plan_page
 
 ACTOR = context.SystemActor("command:provision")
-PLANNED = "planned"
-FAILED, BAD_INPUT = 1, 2
-POLL_SECONDS = 1.0
 GROUPS_NAMED = 10
-
-# What all roles together are: the worst that any of them is.
-_FROM_BEST_TO_WORST = (RunStatus.IN_SYNC.value, PLANNED, RunStatus.NEEDS_OWNER.value, RunStatus.FAILED.value)
-
-
-@dataclass
-class Result:
-    """What came out of it, over all roles."""
-
-    status: str = RunStatus.IN_SYNC.value
-    runs: list[int] = field(default_factory=list)
-    steps: list[StepLine] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-
-    def add(self, status: str, steps: list[StepLine], error: str = "") -> None:
-        """Take in one role."""
-        self.status = max(self.status, status, key=_FROM_BEST_TO_WORST.index)
-        self.steps += steps
-        self.errors += [error] if error else []
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the object that `--json` prints. `run` is the only run, or the last."""
-        answer: dict[str, Any] = {"run": self.runs[-1] if self.runs else None, "status": self.status}
-        if len(self.runs) > 1:
-            answer["runs"] = self.runs
-        return {**answer, "steps": [step.as_json() for step in self.steps]}
 
 
 class Command(BaseCommand):
@@ -78,18 +48,15 @@ class Command(BaseCommand):
                 else:
                     _provision(role, mapping, result)
         self._show(result, as_json=options["json"])
-        if result.status in (RunStatus.FAILED, RunStatus.NEEDS_OWNER):
+        if result.is_failure:
             raise CommandError("\n".join(result.errors) or f"Status: {result.status}.", returncode=FAILED)
 
     def _show(self, result: Result, *, as_json: bool) -> None:
         if as_json:
             self.stdout.write(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
             return
-        lines = [*table(result.steps), *diffs(result.steps), ""] if result.steps else ["No role is mapped."]
-        for line in lines:
+        for line in result.as_lines(otherwise="No role is mapped."):
             self.stdout.write(line)
-        runs = f" (run {', '.join(map(str, result.runs))})" if result.runs else ""
-        self.stdout.write(f"Status: {result.status}{runs}")
 
 
 def _group(name: str) -> UserGroup:
@@ -123,7 +90,7 @@ def _plan(role: IamRole, result: Result) -> None:
     except PortalError as error:
         result.add(RunStatus.FAILED.value, [], f"{role}: {error}")
         return
-    steps = [StepLine.planned(change) for change in plan.changes]
+    steps = [StepLine.planned(row) for row in plan_page(plan).changes]
     blocked = [f"{role}: {change.blocked} {change.hint}".strip() for change in plan.changes if change.blocked]
     status = PLANNED if plan.writes else RunStatus.IN_SYNC.value
     result.add(RunStatus.FAILED.value if blocked else status, steps, "\n".join(blocked))
@@ -132,19 +99,8 @@ def _plan(role: IamRole, result: Result) -> None:
 def _provision(role: IamRole, mapping: GroupRole | None, result: Result) -> None:
     with transaction.atomic():
         queued = outbox.queue_run(actor=ACTOR, role=role, trigger="command.provision", mapping=mapping)
-    run = _reconciled(queued.pk)
-    result.runs.append(run.pk)
+    run = reconciled(queued.pk)
     error = f"{role}: {run.error} {run.hint}".strip() if run.error else ""
     if run.status == RunStatus.NEEDS_OWNER and not error:
         error = f"{role}: an account's owner has to apply the documents above; then provision again to check."
-    result.add(run.status, [StepLine.recorded(row) for row in steps_of(run)], error)
-
-
-def _reconciled(run_id: int) -> ProvisioningRun:
-    """Reconcile here, or wait for the worker that was quicker, until the run has ended: its attempts are bounded."""
-    while True:
-        runner.reconcile(run_id)
-        run = ProvisioningRun.objects.get(pk=run_id)
-        if run.is_final:
-            return run
-        time.sleep(POLL_SECONDS)
+    result.add_run(run, error)

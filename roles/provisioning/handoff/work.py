@@ -25,6 +25,7 @@ from roles.provisioning.resources import (
     Change,
     Desired,
     DesiredAccess,
+    DesiredAsBefore,
     DesiredDocument,
     DesiredPolicies,
     DesiredProfile,
@@ -197,7 +198,7 @@ def _asks_for_something(wish: Desired) -> bool:
         return wish.wanted or wish.trust is not None
     if isinstance(wish, DesiredPolicies):
         return bool(wish.documents) or wish.known > 0
-    return isinstance(wish, DesiredDocument) or (isinstance(wish, DesiredProfile) and wish.wanted)
+    return isinstance(wish, DesiredDocument | DesiredAsBefore) or (isinstance(wish, DesiredProfile) and wish.wanted)
 
 
 def _item(place: Place, about: Sequence[Change]) -> Item | None:
@@ -208,7 +209,7 @@ def _item(place: Place, about: Sequence[Change]) -> Item | None:
         return ProfileItem(heading, first.role, _exists(about[0])) if first.wanted else None
     if place is Place.INLINE_POLICY:
         return InlineItem(heading, *inline_policy_of(first.resource), _share(about))
-    if isinstance(first, DesiredDocument):
+    if isinstance(first, DesiredDocument | DesiredAsBefore):
         bucket = BucketArn(first.access.partition, first.resource.rpartition(":::")[2])
         return BucketItem(heading, bucket, first.region, _share(about))
     return None
@@ -236,7 +237,7 @@ def _exists(change: Change) -> bool | None:
 
 
 def _heading(about: Sequence[Change]) -> str:
-    if is_cut_off(about[0].resource):
+    if is_cut_off(about[0].resource) or isinstance(about[0].desired, DesiredAsBefore):
         return about[0].title
     return "; ".join(dict.fromkeys(f"Step {change.step}: {_title(change)}" for change in about))
 
@@ -263,6 +264,8 @@ def _part(wish: Desired) -> tuple[str, tuple[Statement, ...]]:
     """Return one wish's Sid prefix and statements; an empty prefix where the wish is about no document."""
     if isinstance(wish, DesiredDocument):
         return wish.owned, wish.statements
+    if isinstance(wish, DesiredAsBefore):
+        return wish.owned, wish.kept.statements if wish.kept else ()
     if isinstance(wish, DesiredRole) and wish.trust is not None:
         return ROLE_SIDS, wish.trust
     return "", ()
