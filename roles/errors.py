@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class Retry(StrEnum):
@@ -189,7 +189,10 @@ class SessionEnded(TokenError):
 
 
 class NotEntitled(TokenError):
-    """The database, asked now, does not give this user this mapping."""
+    """The database, asked now, does not give this user this mapping.
+
+    `facts` is what the history shows of the request beside that, as JSON values.
+    """
 
     code = "token.not_entitled"
     http_status = 403
@@ -198,6 +201,7 @@ class NotEntitled(TokenError):
         super().__init__(message, hint=hint)
         self.rule = rule
         self.subject = subject
+        self.facts: dict[str, Any] = {}
 
 
 class BearerRefused(TokenError):

@@ -23,6 +23,7 @@ from roles import context
 from roles.errors import NotEntitled, NotPermitted, PortalError
 from roles.history.recorder import record_denial
 from roles.models import User
+from roles.tokens.events import explain_denial
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -118,6 +119,8 @@ class PortalErrorMiddleware:
             error = admin_refusal(request)
         if not isinstance(error, PortalError):
             return None
+        if isinstance(error, NotEntitled) and isinstance(request.user, User):
+            explain_denial(error, actor=request.user, session=request.session)
         if isinstance(error, NotPermitted | NotEntitled):
             record_denial(error, actor=request.user)
         return error_page(request, error)

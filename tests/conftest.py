@@ -17,6 +17,8 @@ from pytest_django.plugin import blocking_manager_key
 
 from roles.aws import sessions
 from roles.models import User
+from roles.tokens import renewing
+from roles.tokens.background import Background
 from roles.tokens.cache import cache
 from tests import factories
 
@@ -57,6 +59,12 @@ def _empty_cache() -> Iterator[None]:
     yield
     cache.clear()
     sessions.forget_sessions()
+
+
+@pytest.fixture(autouse=True)
+def _renew_in_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Renew tokens where the request stands: a thread would not see the test's transaction."""
+    monkeypatch.setattr(renewing, "background", Background(1, spawn=lambda work: work()))
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ class IssuedTokenAdmin(ReadOnlyModelAdmin):
         moment("issued_at", "Issued"),
         "display_user",
         "display_mapping",
+        "session_name",
         "display_key",
         moment("expires_at", "Expires"),
         "display_state",
@@ -25,9 +26,12 @@ class IssuedTokenAdmin(ReadOnlyModelAdmin):
     list_filter = (("issued_at", RangeDateTimeFilter),)
     list_filter_submit = True
     list_select_related = ("user", "mapping__group", "mapping__role__account")
-    search_fields = ("=access_key_id", "user__username", "mapping__group__name")
-    fields = ("display_user", "display_mapping", "display_key", "issued_at", "expires_at", "evicted_at")
-    readonly_fields = ("display_user", "display_mapping", "display_key")
+    search_fields = ("=access_key_id", "session_name", "user__username", "mapping__group__name")
+    fields = (
+        *("display_user", "session_name", "display_mapping", "display_target", "display_scope", "display_key"),
+        *("issued_at", "expires_at", "cached_until", "evicted_at"),
+    )
+    readonly_fields = ("display_user", "display_mapping", "display_target", "display_scope", "display_key")
 
     @admin.display(description="User", ordering="user__username")
     def display_user(self, obj: IssuedToken) -> str:
@@ -39,6 +43,16 @@ class IssuedTokenAdmin(ReadOnlyModelAdmin):
         """Link to the mapping."""
         return link_to(obj.mapping)
 
+    @admin.display(description="Target role")
+    def display_target(self, obj: IssuedToken) -> str:
+        """Link to the role that it is a session of."""
+        return link_to(obj.target) if obj.target else "–"
+
+    @admin.display(description="What it may do")
+    def display_scope(self, obj: IssuedToken) -> str:
+        """Show the grants that it was made for."""
+        return ", ".join(obj.scope.get("grants", [])) or "–"
+
     @admin.display(description="Access key id")
     def display_key(self, obj: IssuedToken) -> str:
         """Show the key id, to be found in CloudTrail."""
@@ -49,4 +63,4 @@ class IssuedTokenAdmin(ReadOnlyModelAdmin):
         """Say whether the portal still holds it and whether it still works."""
         if obj.expires_at <= timezone.now():
             return badge("removed", "Expired")
-        return badge("done", "In the cache") if obj.evicted_at is None else badge("waiting", "Out of the cache")
+        return badge("done", "In the cache") if obj.is_cached else badge("waiting", "Out of the cache")

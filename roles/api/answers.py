@@ -47,4 +47,5 @@ def _record(request: HttpRequest, error: BearerRefused | NotEntitled, bearer: To
         message=error.message,
         path=request.path[:200],
         repeats_left_out_for_seconds=REPEAT_SECONDS,
+        **getattr(error, "facts", {}),
     )

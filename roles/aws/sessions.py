@@ -54,6 +54,12 @@ _BRIEF_CONFIG = _CONFIG.merge(
 )
 # For who writes: botocore would send the whole document again as it was, over what others wrote meanwhile.
 _ONCE_CONFIG = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
+# For one call of STS that hands out a token. `total_max_attempts` counts the first one too; between the two botocore
+# waits up to a second.
+_TOKEN_CONFIG = _CONFIG.merge(
+    Config(connect_timeout=2, read_timeout=4, retries={"mode": "standard", "total_max_attempts": 2})
+)
+TOKEN_CALL_SECONDS = 2 * (2 + 4) + 1
 _local = threading.local()
 _descriptions = create_loader()
 _making = threading.Lock()
@@ -64,6 +70,14 @@ class Purpose(StrEnum):
 
     PROVISIONING = "provisioning"
     TOKENS = "tokens"
+
+
+def _config(purpose: Purpose, *, is_brief: bool, tries_once: bool) -> Config:
+    if purpose is Purpose.TOKENS:
+        return _TOKEN_CONFIG
+    if tries_once:
+        return _ONCE_CONFIG
+    return _BRIEF_CONFIG if is_brief else _CONFIG
 
 
 def _profile(purpose: Purpose) -> str | None:
@@ -111,27 +125,34 @@ def base_client(
     """Return a client of the portal's own identity. STS goes to the region's own endpoint.
 
     `is_brief`: give up after seconds, for a page that somebody waits for. `tries_once`: send each call once, for who
-    repeats it from the beginning, by reading again what is to be written.
+    repeats it from the beginning, by reading again what is to be written. A call that hands out a token ends within
+    `TOKEN_CALL_SECONDS`.
     """
     session: Any = _session(_profile(purpose))
     return session.client(
         service,
         region_name=region,
         endpoint_url=settings.XACCT_AWS_ENDPOINT_URL or None,
-        config=_config(is_brief=is_brief, tries_once=tries_once),
+        config=_config(purpose, is_brief=is_brief, tries_once=tries_once),
     )
 
 
 def client_with(
-    credentials: Credentials, service: str, *, region: str, is_brief: bool = False, tries_once: bool = False
+    credentials: Credentials,
+    service: str,
+    *,
+    region: str,
+    purpose: Purpose = Purpose.PROVISIONING,
+    is_brief: bool = False,
+    tries_once: bool = False,
 ) -> Any:
-    """Return a client that acts with `credentials`. `is_brief` and `tries_once` as in `base_client`."""
+    """Return a client that acts with `credentials`. `purpose` is what is done with it; the rest as in `base_client`."""
     session: Any = _session(None)
     return session.client(
         service,
         region_name=region,
         endpoint_url=settings.XACCT_AWS_ENDPOINT_URL or None,
-        config=_config(is_brief=is_brief, tries_once=tries_once),
+        config=_config(purpose, is_brief=is_brief, tries_once=tries_once),
         aws_access_key_id=credentials.access_key_id,
         aws_secret_access_key=credentials.secret_access_key,
         aws_session_token=credentials.session_token,
@@ -150,12 +171,6 @@ def own_arn(*, region: str, purpose: Purpose, is_brief: bool = False) -> str:
             client = base_client("sts", region=region, purpose=purpose, is_brief=is_brief)
             known[key] = str(client.get_caller_identity()["Arn"])
     return known[key]
-
-
-def _config(*, is_brief: bool, tries_once: bool) -> Config:
-    if tries_once:
-        return _ONCE_CONFIG
-    return _BRIEF_CONFIG if is_brief else _CONFIG
 
 
 @dataclass

@@ -62,7 +62,7 @@ def assume_role(
         if using is None:
             client = base_client("sts", region=region, purpose=purpose)
         else:
-            client = client_with(using, "sts", region=region)
+            client = client_with(using, "sts", region=region, purpose=purpose)
         if purpose is Purpose.PROVISIONING:
             client = paced(client, account_id)
         answer = client.assume_role(**request.parameters())["Credentials"]

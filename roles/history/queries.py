@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from django.db.models import Count, Model, OuterRef, Prefetch, Q, QuerySet, Subquery
 
 from roles.errors import NotFound
-from roles.models import AuditEvent, ProvisioningRun, ProvisioningStep, User
+from roles.models import AuditEvent, IssuedToken, ProvisioningRun, ProvisioningStep, User
 from roles.models.choices import StepAction
 from roles.permissions import Rule, can, visible_to
 
@@ -29,9 +29,10 @@ _STEP_LIST_FIELDS = ("id", "run_id", "attempt", "sequence", "step", "title", "re
 class HistoryFilter:
     """What to look for. Empty means "all"; times are aware, `since` inclusive and `until` exclusive.
 
-    `actor` and `group` are names, ignoring case; `account` an account id; `resource` any part of an ARN or name;
-    `code` an event code or the beginning of one up to a dot (`mapping`, `token.issued`); `outcome` a value of
-    `Outcome` for events and of `RunStatus` for runs; `request` a request id.
+    `actor` and `group` are names, ignoring case; who did something is also found by what AWS calls their sessions.
+    `account` an account id; `resource` any part of an ARN or name; `code` an event code or the beginning of one up to a
+    dot (`mapping`, `token.issued`); `outcome` a value of `Outcome` for events and of `RunStatus` for runs; `request` a
+    request id.
     """
 
     since: datetime | None = None
@@ -136,8 +137,11 @@ def _event_conditions(wanted: HistoryFilter) -> Q:
         conditions &= Q(code=wanted.code) | Q(code__startswith=f"{wanted.code.rstrip('.')}.")
     if wanted.resource:
         conditions &= Q(resource__icontains=wanted.resource) | Q(subject_name__icontains=wanted.resource)
+    if wanted.actor:
+        # What AWS calls somebody, as it stands in CloudTrail, is not always their name here.
+        known_as = IssuedToken.objects.filter(session_name=wanted.actor).values("user__username")
+        conditions &= Q(actor_name__iexact=wanted.actor) | Q(actor_name__in=known_as)
     exact = {
-        "actor_name__iexact": wanted.actor,
         "group_name__iexact": wanted.group,
         "account_id": wanted.account,
         "outcome": wanted.outcome,

@@ -100,5 +100,11 @@ def record_denial(error: Any, *, actor: Any) -> AuditEvent:
     """Record that `actor` was refused. Called by the surface that caught the error, after its transaction is gone."""
     subject = error.subject if isinstance(error.subject, models.Model) else None
     return record(
-        "access.denied", actor=actor, subject=subject, outcome=Outcome.DENIED, rule=error.rule, message=error.message
+        "access.denied",
+        actor=actor,
+        subject=subject,
+        outcome=Outcome.DENIED,
+        rule=error.rule,
+        message=error.message,
+        **getattr(error, "facts", {}),
     )

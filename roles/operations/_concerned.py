@@ -94,7 +94,7 @@ def sources_concerned(roles: Iterable[IamRole]) -> list[IamRole]:
     return found
 
 
-def forget_mappings(mappings: Iterable[GroupRole]) -> None:
+def forget_mappings(mappings: Iterable[GroupRole], *, actor: Any) -> None:
     """Take the tokens of these mappings out of the cache: what they may do shrinks."""
     for mapping in mappings:
-        revocation.forget_mapping(mapping)
+        revocation.forget_mapping(mapping, actor=actor)

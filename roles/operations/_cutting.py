@@ -16,6 +16,7 @@ from roles.errors import Conflict, InputError
 from roles.models import AssumeRoleGrant, CutOff, GroupRole, IamRole, IssuedToken, User, UserGroup
 from roles.models.choices import RoleOwnership
 from roles.policies.cut_off import Cut, check_cut_off, cut_off_statements
+from roles.tokens import events
 from roles.values.session_names import session_name
 
 # How long sessions may last that the portal knows nothing of (IAM User Guide, "Update the maximum session duration"):
@@ -117,8 +118,7 @@ def digest_of(found: Sequence[Cutting]) -> str:
 def _of_people(whose: Whose) -> list[Cutting]:
     """Return where the people concerned have credentials. What was given them through others goes with it."""
     found: dict[tuple[int, int], Cutting] = {}
-    related = ("user", "target__account", "mapping__role__account")
-    for token in IssuedToken.objects.live().filter(whose.tokens).select_related(*related).order_by("pk"):
+    for token in IssuedToken.objects.live().filter(whose.tokens).select_related(*events.RELATED).order_by("pk"):
         for target in [token.target] if token.target is not None else _targets_of(token.mapping.role):
             one = found.setdefault((target.pk, token.mapping.role_id), Cutting(target, token.mapping.role))
             name = token.session_name or session_name(token.user.get_username(), token.user_id)
@@ -150,7 +150,7 @@ def _of_role(target: IamRole) -> Cutting:
     if chain is None:
         raise Conflict(f"No source role may assume {target}, or ever might.", hint="Cut off a target role.")
     one = Cutting(target, chain.source)
-    one.tokens = list(IssuedToken.objects.live().filter(one.cached).select_related("user"))
+    one.tokens = list(IssuedToken.objects.live().filter(one.cached).select_related(*events.RELATED))
     one.people = sorted({token.user for token in one.tokens}, key=lambda person: person.get_username())
     is_managed = target.ownership == RoleOwnership.MANAGED
     longest = timezone.now() + (LONGEST_OF_MANAGED if is_managed else LONGEST_OF_ADOPTED)

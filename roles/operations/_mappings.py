@@ -118,5 +118,5 @@ def end_mapping(mapping: GroupRole, *, actor: Any, code: str, reason: str) -> No
     end(mapping, actor=actor)
     record_mapping(code, mapping, actor=actor, before=before, after=None, reason=reason)
     outbox.queue_run(actor=actor, role=mapping.role, trigger=code, mapping=mapping)
-    revocation.forget_mapping(mapping)
+    revocation.forget_mapping(mapping, actor=actor)
     mapping.refresh_from_db(fields=["state"])

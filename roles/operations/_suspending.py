@@ -26,7 +26,7 @@ def disable(subject: UserGroup | AwsAccount, *, actor: Any, reason: str, code: s
     validate(row)
     row.save()
     record(code, actor=actor, subject=subject, **_where(subject), after={"disabled": True}, reason=row.reason)
-    revocation.forget_tokens(_tokens(subject), reason=row.sentence, subject=subject)
+    revocation.forget_tokens(_tokens(subject), actor=actor, reason=row.sentence, subject=subject)
     return row
 
 

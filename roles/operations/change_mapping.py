@@ -49,5 +49,5 @@ def change_mapping(
         after = content(row)
         if after != before:
             record_mapping("mapping.changed", row, actor=actor, before=before, after=after, reason=reason)
-            revocation.forget_mapping(row)
+            revocation.forget_mapping(row, actor=actor)
     return row

@@ -14,7 +14,7 @@ from roles.operations._cutting import Cutting, Whose, check_room, cuttings, dige
 from roles.operations._rows import locked_roles, person
 from roles.permissions import Rule, require
 from roles.provisioning import outbox
-from roles.tokens import revocation
+from roles.tokens import events, revocation
 
 __all__ = ["Cutting", "Whose", "check_cut_off", "cut_off", "digest_of"]
 
@@ -59,7 +59,7 @@ def cut_off(
         rows = [_begun(one, one.row(whose, moment, reason=reason, started_by=person(actor)), actor) for one in found]
         runs = [_run(source, actor) for source in dict.fromkeys(one.source for one in found)]
         for one, row in zip(found, rows, strict=True):
-            revocation.forget_tokens(one.cached, reason="The credentials were cut off.", subject=row)
+            revocation.forget_tokens(one.cached, actor=actor, reason="The credentials were cut off.", subject=row)
     return rows, runs
 
 
@@ -91,7 +91,7 @@ def _begun(one: Cutting, row: CutOff, actor: Any) -> CutOff:
         },
         reason=row.reason,
         people=[str(user) for user in one.people],
-        tokens=[token.access_key_id for token in one.tokens],
+        tokens=[events.facts_of(token) for token in one.tokens],
     )
     return row
 

@@ -41,6 +41,6 @@ def deactivate_user(*, actor: Any, user: User, expected_plan: str = "") -> User:
             after={"is_active": False},
             sessions_ended=len(sessions),
         )
-        revocation.forget_user(row)
+        revocation.forget_user(row, actor=actor)
         end_sessions(sessions)
     return row

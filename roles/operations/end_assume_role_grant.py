@@ -36,5 +36,5 @@ def end_assume_role_grant(
         )
         if desired.in_use(source):
             queue_runs([source], actor=actor, trigger="assume_role_grant.ended")
-        forget_mappings(GroupRole.objects.in_force().filter(role=source))
+        forget_mappings(GroupRole.objects.in_force().filter(role=source), actor=actor)
     return row

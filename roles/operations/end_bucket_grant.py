@@ -34,5 +34,5 @@ def end_bucket_grant(*, actor: Any, grant: BucketGrant, reason: str = "", expect
             reason=reason,
         )
         queue_runs(desired.sources_in_use(role), actor=actor, trigger="bucket_grant.ended")
-        forget_mappings(mappings_reaching(role.pk))
+        forget_mappings(mappings_reaching(role.pk), actor=actor)
     return row

@@ -25,7 +25,7 @@ def remove_member(*, actor: Any, group: UserGroup, user: User, reason: str = "",
         end(row, actor=actor)
         before = {"group": group.name, "user": row.user.username}
         record("member.removed", actor=actor, subject=row, group=group.name, before=before, reason=reason)
-        revocation.forget_member(row.user, group)
+        revocation.forget_member(row.user, group, actor=actor)
     return row
 
 

@@ -87,7 +87,7 @@ def _tell_who_reaches_it(bucket: Bucket, before: dict[str, Any], *, actor: Any, 
         queue_runs(sources_concerned(targets), actor=actor, trigger=trigger)
     if before["kms_key_arn"] != bucket.kms_key_arn:
         require_mappings_fit(targets=[role.pk for role in targets])
-        forget_mappings({mapping for role in targets for mapping in mappings_reaching(role.pk)})
+        forget_mappings({mapping for role in targets for mapping in mappings_reaching(role.pk)}, actor=actor)
 
 
 def _content(bucket: Bucket) -> dict[str, Any]:

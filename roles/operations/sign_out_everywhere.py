@@ -25,6 +25,6 @@ def sign_out_everywhere(*, actor: Any, user: User) -> User:
         row = locked(User, user.pk)
         sessions = sessions_of(row)
         record("user.signed_out_everywhere", actor=actor, subject=row, sessions_ended=len(sessions))
-        revocation.forget_user(row, reason="The user was signed out everywhere.")
+        revocation.forget_user(row, actor=actor, reason="The user was signed out everywhere.")
         end_sessions(sessions)
     return row

@@ -84,7 +84,10 @@ def access_cards(user: User, session: Any) -> list[AccessCard]:
     for mapping in mappings:
         if mapping.pk not in usable:
             cards += _cards(mapping, reached.get(mapping.pk, []), now, disabled, is_usable=False)
-    cards = [replace(card, has_changed=card.mapping.pk in changed) for card in cards]
+    cards = [
+        replace(card, has_changed=card.target is not None and (card.mapping.pk, card.target.pk) in changed)
+        for card in cards
+    ]
     return sorted(cards, key=lambda card: (bool(card.why), str(card.bucket or ""), card.mapping.pk))
 
 

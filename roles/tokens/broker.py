@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,21 +9,19 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.views.decorators.debug import sensitive_variables
 
 from roles.errors import (
-    AwsAccessDenied,
     AwsError,
     CacheDown,
+    NotEntitled,
     NotFound,
     PolicyError,
     PortalError,
     SessionEnded,
     TokenUnavailable,
 )
-from roles.history.recorder import record
 from roles.models import GroupRole, User
-from roles.models.choices import Outcome
-from roles.tokens import cache, issuing, scope
+from roles.tokens import cache, events, issuing, renewing, scope
 from roles.tokens.cache import CachedToken
-from roles.tokens.issuing import Asked
+from roles.tokens.events import Asked
 from roles.tokens.scope import EffectiveGrant
 from roles.tokens.single_flight import one_at_a_time
 from roles.values.credentials import Credentials
@@ -71,13 +68,24 @@ def get_token(
         AwsError: AWS refused; said in words for the person who asked.
         PolicyTooLarge: what the mapping gives does not fit into a session policy.
     """
+    asked = None
     try:
         asked = _authorised(actor, session, mapping_id, target_id, purpose)
         held = _held(asked)
+    except NotEntitled as error:  # recorded by the surface, as any denial of ours
+        events.explain_denial(error, actor=actor, session=session, target_id=target_id)
+        raise
     except (AwsError, TokenUnavailable, SessionEnded, PolicyError, NotFound) as error:
-        # Surfaces record a NotEntitled themselves, as any denial of ours.
         if purpose == IN_PERSON or _is_news(error, actor, mapping_id, purpose):
-            _record_refusal(error, actor, mapping_id, purpose)
+            events.record_refused(
+                error,
+                actor=actor,
+                session=session,
+                mapping_id=mapping_id,
+                target_id=target_id,
+                purpose=purpose,
+                asked=asked,
+            )
         raise
     return Token(
         credentials=held.credentials,
@@ -113,57 +121,28 @@ def _begin_namespace(session: Any) -> str:
 
 @sensitive_variables()
 def _held(asked: Asked) -> CachedToken:
-    """Return the token from the cache, or from AWS: one request of a session asks, the others wait for it."""
+    """Return the token from the cache, or from AWS: one request of a session asks, the others wait for it.
+
+    One that is due is handed out for the last time or so: it is good for minutes, and the next is fetched meanwhile.
+    """
+    lock, made = cache.lock_on(asked.key), []
+
+    def make() -> CachedToken:
+        made.append(issuing.issue(asked, lock))
+        return made[0]
+
     try:
-        held = one_at_a_time(
-            cache.lock_on(asked.key), find=lambda: cache.get(asked.key), make=lambda: issuing.issue(asked)
-        )
-        return _renewed(asked, held) if held.is_due else held
+        held = one_at_a_time(lock, find=lambda: cache.get(asked.key), make=make)
     except CacheDown as down:
         return issuing.issue_uncached(asked, down)
-
-
-@sensitive_variables()
-def _renewed(asked: Asked, held: CachedToken) -> CachedToken:
-    """Fetch the next token while `held` is still good. One request does, the others go on with the one they have.
-
-    When AWS refuses, `held` it is; the lock is kept until it frees itself, so that not every request tries.
-    """
-    lock = cache.lock_on(asked.key)
-    if not lock.take():
-        return held
-    newer = cache.get(asked.key)  # the holder before us may have finished between our look and our turn
-    if newer is None or newer.is_due:
-        try:
-            newer = issuing.issue(asked)
-        except AwsError as error:
-            _record_refusal(error, asked.actor, asked.mapping.pk, asked.purpose)
-            return held
-    with contextlib.suppress(CacheDown):
-        lock.release()
-    return newer
+    if not made:
+        if held.is_due:
+            renewing.renew_ahead(asked)
+        events.note_reuse(asked, held)
+    return held
 
 
 def _is_news(error: PortalError, actor: User, mapping_id: int, purpose: str) -> bool:
     """Return whether the history does not have it from a moment ago: programs ask again and again."""
     what = f"{purpose}:{actor.pk}:{mapping_id}:{error.code}:{getattr(error, 'aws_code', '')}"
     return cache.is_first(what, seconds=REPEAT_SECONDS)
-
-
-def _record_refusal(error: PortalError, actor: User, mapping_id: int, purpose: str) -> None:
-    mapping = GroupRole.objects.filter(pk=mapping_id).select_related("group", "role__account").first()
-    denied = isinstance(error, AwsAccessDenied | NotFound | SessionEnded)
-    record(
-        "token.refused",
-        actor=actor,
-        subject=mapping,
-        outcome=Outcome.DENIED if denied else Outcome.FAILED,
-        group=mapping.group.name if mapping else "",
-        account_id=getattr(error, "account", ""),
-        resource=getattr(error, "arn", ""),
-        purpose=purpose,
-        error_code=error.code,
-        message=error.message,
-        aws_code=getattr(error, "aws_code", ""),
-        aws_request_id=getattr(error, "request_id", ""),
-    )

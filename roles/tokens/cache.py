@@ -6,11 +6,12 @@ the session goes, in whatever way, the namespace goes with it, and nothing leads
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pickle
 import secrets
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -35,7 +36,9 @@ NAMESPACE_KEY = "xacct_namespace"
 LAST_MINUTES = timedelta(minutes=20)
 # From here on a request fetches the next one in advance, so that nobody waits for AWS when the last minutes begin.
 REFRESH_MINUTES = timedelta(minutes=25)
-LOCK_SECONDS = 20  # an AssumeRole pair takes less than one; a holder that died delays others no longer than this
+# An AssumeRole pair takes less than one; a holder that died delays others no longer than this. One call of STS ends
+# before three quarters of it (`roles.aws.sessions`), and a holder that lives renews it before each.
+LOCK_SECONDS = 20
 
 _SALT = "roles.tokens.cache"
 # What all processes share. Django's default cache keeps nothing here: libraries use it as they like.
@@ -112,13 +115,17 @@ def get(key: str) -> CachedToken | None:
     return found if found and found.may_be_handed_out else None
 
 
-@sensitive_variables()
-def put(key: str, token: CachedToken, *, session_ends_at: datetime) -> None:
-    """Keep the token until it may not be handed out any more or the session ends, whichever is first.
+def kept_until(token_expires_at: datetime, *ends: datetime | None) -> datetime:
+    """Return until when a token may lie in the cache.
 
-    Raises `CacheDown`.
+    Until its last minutes begin, or what gives it ends, whichever is first: the session, the mapping. None never ends.
     """
-    until = min(token.credentials.expires_at - LAST_MINUTES, session_ends_at)
+    return min(token_expires_at - LAST_MINUTES, *(moment for moment in ends if moment is not None))
+
+
+@sensitive_variables()
+def put(key: str, token: CachedToken, *, until: datetime) -> None:
+    """Keep the token until then (`kept_until`). Raises `CacheDown`."""
     seconds = int((until - timezone.now()).total_seconds())
     if seconds > 0:
         with _explained():
@@ -140,17 +147,31 @@ def is_first(what: str, *, seconds: int) -> bool:
         return True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CacheLock:
     """A lock on one entry, for all processes that share the cache. It frees itself after `LOCK_SECONDS`."""
 
     key: str
     owner: str
+    _since: float = 0.0
 
     def take(self) -> bool:
         """Return whether it is ours now. Raises `CacheDown`."""
+        self._since = time.monotonic()
         with _explained():
             return bool(cache.add(self._name, self.owner, timeout=LOCK_SECONDS))
+
+    def keep(self) -> None:
+        """Before something that may take three quarters of `LOCK_SECONDS`: have it for that long, if it is still ours.
+
+        A cache that does not answer has to be lived with: then more than one may make the same.
+        """
+        now = time.monotonic()
+        if now - self._since <= LOCK_SECONDS / 4:
+            return
+        with contextlib.suppress(CacheDown), _explained():
+            if cache.get(self._name) == self.owner and cache.touch(self._name, timeout=LOCK_SECONDS):
+                self._since = now
 
     def release(self) -> None:
         """Free it if it is still ours. Raises `CacheDown`."""
@@ -168,7 +189,7 @@ def lock_on(key: str) -> CacheLock:
     return CacheLock(key, secrets.token_hex(16))
 
 
-@contextmanager
+@contextlib.contextmanager
 def _explained() -> Iterator[None]:
     """Turn a cache that does not answer into `CacheDown`. There is no other place to keep tokens in."""
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -15,11 +15,11 @@ from django.views.decorators.debug import sensitive_variables
 
 from roles.errors import CacheDown, PortalError, SessionEnded, TokenUnavailable
 from roles.history.recorder import record
-from roles.models import CutOff, GroupRole, IssuedToken, User
-from roles.tokens import cache, role_chain, scope
-from roles.tokens.cache import CachedToken
+from roles.models import CutOff, IssuedToken
+from roles.tokens import cache, events, role_chain, scope
+from roles.tokens.cache import CachedToken, CacheLock
+from roles.tokens.events import Asked
 from roles.tokens.rate_cap import RateCap
-from roles.tokens.scope import UsableTarget
 
 # While the cache is down each request for a token costs two calls of STS, whose quota all roles of an account share.
 UNCACHED_PER_MINUTE = 20
@@ -28,24 +28,13 @@ log = logging.getLogger(__name__)
 uncached = RateCap(UNCACHED_PER_MINUTE)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request that was authorised: who asks in which session for what, and where in the cache that is."""
-
-    actor: User
-    session: Any
-    mapping: GroupRole
-    target: UsableTarget
-    fingerprint: str
-    key: str
-    session_hash: str
-    purpose: str
-
-
 @sensitive_variables()
-def issue(asked: Asked) -> CachedToken:
-    """Return a new token, kept in the cache. Raises as the broker does; what was issued is then taken back."""
-    return _issued(asked, keep=True)
+def issue(asked: Asked, lock: CacheLock) -> CachedToken:
+    """Return a new token, kept in the cache, while holding `lock`, which stays ours however slow AWS is.
+
+    Raises as the broker does; what was issued is then taken back.
+    """
+    return _issued(asked, keep=True, before_call=lock.keep)
 
 
 @sensitive_variables()
@@ -63,12 +52,13 @@ def session_ended() -> SessionEnded:
 
 
 @sensitive_variables()
-def _issued(asked: Asked, *, keep: bool) -> CachedToken:
+def _issued(asked: Asked, *, keep: bool, before_call: Callable[[], None] = lambda: None) -> CachedToken:
     ends_at, began = _end_of_session(asked.session), timezone.now()
-    held = role_chain.assume(asked.actor, asked.mapping, asked.target)
-    row = _put_on_record(asked, held, keep=keep)
+    held = role_chain.assume(asked.actor, asked.mapping, asked.target, before_call=before_call)
+    until = cache.kept_until(held.credentials.expires_at, ends_at, asked.mapping.expires_at)
+    row = _put_on_record(asked, held, until, keep=keep)
     try:
-        is_kept = keep and _kept(asked.key, held, ends_at)
+        is_kept = keep and _kept(asked.key, held, until)
         _check_again(asked)
         _check_cut_off(asked, held, began)
     except PortalError:
@@ -80,10 +70,10 @@ def _issued(asked: Asked, *, keep: bool) -> CachedToken:
 
 
 @sensitive_variables()
-def _kept(key: str, held: CachedToken, session_ends_at: datetime) -> bool:
+def _kept(key: str, held: CachedToken, until: datetime) -> bool:
     """Return whether the cache has it now. The next request asks again if it does not."""
     try:
-        cache.put(key, held, session_ends_at=session_ends_at)
+        cache.put(key, held, until=until)
     except CacheDown:
         return False
     return True
@@ -118,46 +108,22 @@ def _check_cut_off(asked: Asked, held: CachedToken, began: datetime) -> None:
         raise TokenUnavailable("Your credentials were cut off at this moment.", hint="Try again in a second.")
 
 
-def _put_on_record(asked: Asked, held: CachedToken, *, keep: bool) -> IssuedToken:
+def _put_on_record(asked: Asked, held: CachedToken, until: datetime, *, keep: bool) -> IssuedToken:
     """Write down that AWS issued it, without its secrets, and that it replaces what was at its place.
 
     Three transactions on purpose: whoever changes a mapping holds its row or the history's lock and may want the
     other, so nothing here holds one while it waits for the next. The event is first: what AWS did is true whatever
     happens here.
     """
-    target = asked.target.role
     replaced = IssuedToken.objects.cached().filter(cache_key=asked.key) if keep else IssuedToken.objects.none()
-    record(
-        "token.issued",
-        actor=asked.actor,
-        subject=asked.mapping,
-        group=asked.mapping.group.name,
-        account_id=target.account.account_id,
-        resource=str(target.arn),
-        source=str(asked.mapping.role.arn),
-        access_key_id=held.credentials.access_key_id,
-        expires_at=held.credentials.expires_at.isoformat(),
-        session_name=held.session_name,
-        attributed=held.attributed,
-        purpose=asked.purpose,
-        session=asked.session_hash,
-        scope=asked.fingerprint,
-        grants=[f"{grant.level} {grant.bucket}/{grant.prefix}" for grant in asked.target.grants],
-        replaces=list(replaced.values_list("access_key_id", flat=True)),
-        cached=keep,
-    )
+    replaces = list(replaced.values_list("access_key_id", flat=True))
+    events.record_issued(asked, held, replaces=replaces, cached=keep)
     replaced.update(evicted_at=timezone.now())
-    return IssuedToken.objects.create(
-        user=asked.actor,
-        mapping=asked.mapping,
-        target=target,
-        session_name=held.session_name,
-        session_hash=asked.session_hash,
-        cache_key=asked.key,
-        access_key_id=held.credentials.access_key_id,
-        expires_at=held.credentials.expires_at,
-        evicted_at=None if keep else timezone.now(),
-    )
+    row = events.row_of(asked, held)
+    row.cached_until = until if keep else None
+    row.evicted_at = None if keep else timezone.now()
+    row.save(force_insert=True)
+    return row
 
 
 def _take_back(asked: Asked, row: IssuedToken) -> None:
@@ -171,6 +137,6 @@ def _take_back(asked: Asked, row: IssuedToken) -> None:
             subject=asked.mapping,
             group=asked.mapping.group.name,
             reason="It was not handed out: the session or the access ended while AWS was asked.",
-            tokens=[{"user": str(asked.actor), "access_key_id": row.access_key_id}],
+            tokens=[events.facts_of(row)],
         )
         IssuedToken.objects.filter(pk=row.pk).update(evicted_at=timezone.now())

@@ -27,7 +27,7 @@ _NAME_MAX_CHARACTERS = 150  # as a user's name in the database
 @receiver(user_logged_in, dispatch_uid="roles.tokens.start_namespace_on_login")
 def start_namespace_on_login(request: HttpRequest, user: User, **_kwargs: Any) -> None:
     """Begin with no tokens, whatever the session held before. Django keeps a session's data over a login."""
-    revocation.forget_session(request.session, reason="Somebody signed in.")
+    revocation.forget_session(request.session, actor=user, reason="Somebody signed in.")
     cache.new_namespace(request.session)
     record("login.succeeded", actor=user, subject=user)
 
@@ -35,7 +35,7 @@ def start_namespace_on_login(request: HttpRequest, user: User, **_kwargs: Any) -
 @receiver(user_logged_out, dispatch_uid="roles.tokens.forget_tokens_on_logout")
 def forget_tokens_on_logout(request: HttpRequest, user: User | None, **_kwargs: Any) -> None:
     """Forget this session's tokens. The user's other sessions keep theirs."""
-    revocation.forget_session(request.session, reason="The user signed out.")
+    revocation.forget_session(request.session, actor=user or revocation.ACTOR, reason="The user signed out.")
     if user is not None:
         record("logout.done", actor=user, subject=user)
 

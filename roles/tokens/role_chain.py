@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
@@ -25,36 +26,42 @@ SOURCE_SESSION_SECONDS = 900  # STS's minimum; the source role's session is used
 
 
 @sensitive_variables()
-def assume(user: User, mapping: GroupRole, target: UsableTarget) -> CachedToken:
+def assume(
+    user: User, mapping: GroupRole, target: UsableTarget, *, before_call: Callable[[], None] = lambda: None
+) -> CachedToken:
     """Return a new token of the target role for `user`, who was authorised for it.
 
-    Expired credentials of the portal's own are read again, once. Raises `PolicyTooLarge` before AWS is asked, or an
-    `AwsError` in words for the person who asked.
+    `before_call` is called before each call of AWS, which ends within `sessions.TOKEN_CALL_SECONDS`. Expired
+    credentials of the portal's own are read again, once. Raises `PolicyTooLarge` before AWS is asked, or an `AwsError`
+    in words for the person who asked.
     """
     policy = scope.session_policy_of(target)
     try:
         try:
-            return _chained(user, mapping, target, policy)
+            return _chained(user, mapping, target, policy, before_call)
         except AwsAccessDenied as error:
             if error.aws_code not in EXPIRED_CODES:
                 raise
         sts.forget_identity()
         time.sleep(REFRESH_PAUSE_SECONDS)
-        return _chained(user, mapping, target, policy)
+        return _chained(user, mapping, target, policy, before_call)
     except AwsError as error:
         error.message, error.hint = _in_words(error, mapping, target)
         raise
 
 
 @sensitive_variables()
-def _chained(user: User, mapping: GroupRole, target: UsableTarget, policy: str) -> CachedToken:
+def _chained(
+    user: User, mapping: GroupRole, target: UsableTarget, policy: str, before_call: Callable[[], None]
+) -> CachedToken:
     """Assume the target, saying who it is for; without that if the target allows no more than a session's name."""
-    source = _source_credentials(user, mapping)
+    source = _source_credentials(user, mapping, before_call)
     name, region = _name_of(user), mapping.role.account.region
     arn, seconds = str(target.role.arn), _seconds(mapping)
     if target.role.attribution:
         tags = _tags(user, mapping)
         named = sts.AssumeRoleRequest(arn, name, seconds=seconds, policy=policy, source_identity=name, tags=tags)
+        before_call()
         try:
             return CachedToken(sts.assume_role(named, region=region, using=source), name, attributed=True)
         except (AwsAccessDenied, AwsLimitExceeded) as error:
@@ -63,10 +70,11 @@ def _chained(user: User, mapping: GroupRole, target: UsableTarget, policy: str) 
             if error.aws_code in EXPIRED_CODES:
                 raise
     plain = sts.AssumeRoleRequest(arn, name, seconds=seconds, policy=policy)
+    before_call()
     return CachedToken(sts.assume_role(plain, region=region, using=source), name, attributed=False)
 
 
-def _source_credentials(user: User, mapping: GroupRole) -> Credentials | None:
+def _source_credentials(user: User, mapping: GroupRole, before_call: Callable[[], None]) -> Credentials | None:
     """Return credentials of the source role, or None when that is what the portal runs as.
 
     SourceIdentity and tags come only with the target: the source role's trust does not allow them.
@@ -74,9 +82,11 @@ def _source_credentials(user: User, mapping: GroupRole) -> Credentials | None:
     arn, region = mapping.role.arn, mapping.role.account.region
     # The ARN of an assumed role has no path; IAM keeps names unique over all paths of an account.
     without_path = RoleArn(arn.partition, arn.account, arn.name)
+    before_call()
     if principal_of_caller(sts.caller_arn(region=region, purpose=Purpose.TOKENS)) == str(without_path):
         return None
     request = sts.AssumeRoleRequest(str(arn), _name_of(user), seconds=SOURCE_SESSION_SECONDS)
+    before_call()
     return sts.assume_role(request, region=region, purpose=Purpose.TOKENS)
 
 

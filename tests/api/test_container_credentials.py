@@ -232,7 +232,8 @@ def test_a_token_in_its_last_minutes_is_replaced(tool: Tool) -> None:
 
 
 def test_a_warm_answer_costs_three_queries(tool: Tool, settings: Any) -> None:
-    tool.ask()
+    for _ in range(2):  # the first time that it comes from the cache is told
+        tool.ask()
     with CaptureQueriesContext(connection) as queries:
         assert access_key(tool.ask())
     asked = [query["sql"] for query in queries if "xacct_cache" not in query["sql"]]

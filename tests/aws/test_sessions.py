@@ -6,7 +6,7 @@ import json
 import os
 import threading
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -20,6 +20,7 @@ from roles.aws import sessions, sts
 from roles.aws.sessions import AccountSession, Purpose, base_client, client_with
 from roles.aws.timeouts import CONNECT_SECONDS, READ_SECONDS
 from roles.errors import AwsAccessDenied, Misconfigured
+from roles.tokens.cache import LOCK_SECONDS
 from roles.values.accounts import AccessMode, AccountId
 from roles.values.credentials import Credentials
 from tests.aws.conftest import ACCOUNT, REGION, Sent, access, refusing
@@ -53,6 +54,12 @@ def assuming(aws: None) -> AccountSession:
     trust = {"Version": "2012-10-17", "Statement": []}
     boto3.client("iam").create_role(RoleName="xacct-provisioner", AssumeRolePolicyDocument=json.dumps(trust))
     return AccountSession(access(AccessMode.ASSUME_ROLE, role_arn=PROVISIONER, external_id="external-1"))
+
+
+@pytest.fixture
+def assumed() -> Credentials:
+    """Credentials of nobody."""
+    return Credentials("ASIA1", "x", "y", datetime(2026, 12, 1, tzinfo=UTC))
 
 
 # --- refused ---
@@ -293,3 +300,24 @@ def test_no_more_ways_are_kept_than_the_bound(monkeypatch: pytest.MonkeyPatch) -
     first = [sessions.kept_session(way) for way in ways]
     assert sessions.kept_session(ways[2]) is first[2]
     assert sessions.kept_session(ways[0]) is not first[0]
+
+
+def test_a_call_that_hands_out_a_token_ends_before_the_lock_on_it_does(assumed: Credentials) -> None:
+    for client in (
+        base_client("sts", region=REGION, purpose=Purpose.TOKENS),
+        client_with(assumed, "sts", region=REGION, purpose=Purpose.TOKENS),
+    ):
+        config = client.meta.config
+        attempts, waits = config.retries["total_max_attempts"], config.retries["total_max_attempts"] - 1
+        longest = attempts * (config.connect_timeout + config.read_timeout) + waits
+        assert longest <= sessions.TOKEN_CALL_SECONDS
+    # A lock is renewed before each call when a quarter of its time is over; a database as cache cuts off a fraction.
+    assert LOCK_SECONDS * 3 / 4 - 1 > sessions.TOKEN_CALL_SECONDS
+
+
+def test_calls_that_provision_may_take_longer(assumed: Credentials) -> None:
+    for client in (
+        base_client("sts", region=REGION, purpose=Purpose.PROVISIONING),
+        client_with(assumed, "s3", region=REGION),
+    ):
+        assert client.meta.config.read_timeout == 20

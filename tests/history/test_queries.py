@@ -14,7 +14,7 @@ from roles.errors import NotFound
 from roles.history import queries
 from roles.history.queries import HistoryFilter
 from roles.history.recorder import record
-from roles.models import AuditEvent, ProvisioningRun, ProvisioningStep, User
+from roles.models import AuditEvent, IssuedToken, ProvisioningRun, ProvisioningStep, User
 from roles.models.choices import Outcome, RunStatus, StepAction, StepStatus
 from tests.factories import Procedure, ProvisioningRunFactory
 
@@ -50,6 +50,20 @@ def test_an_auditor_who_was_switched_off_sees_nothing(audrey: User) -> None:
     record("group.created", actor=audrey)
     audrey.is_active = False
     assert codes(audrey) == []
+
+
+def test_a_name_that_only_aws_knows_finds_what_the_person_did(audrey: User, alice: User, procedure: Procedure) -> None:
+    record("group.created", actor=alice)
+    record("token.issued", actor=procedure.bob)
+    assert codes(audrey, actor="_=u17") == []
+    IssuedToken.objects.create(
+        user=procedure.bob,
+        mapping=procedure.map(),
+        session_name="_=u17",
+        expires_at=timezone.now(),
+    )
+    assert codes(audrey, actor="_=u17") == ["token.issued"]
+    assert codes(audrey, actor="_=u1") == []
 
 
 def test_each_filter_finds_its_own(audrey: User, alice: User, procedure: Procedure) -> None:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from roles.errors import Conflict, InputError, NotPermitted, PolicyTooLarge, StalePlan
 from roles.models import CutOff, IamRole, IssuedToken, User
 from roles.operations.cut_off import Whose, check_cut_off, cut_off, digest_of
+from roles.tokens.events import facts_of
 from tests.factories import AssumeRoleGrantFactory, GroupRoleFactory, IamRoleFactory, Procedure, UserFactory
 from tests.operations.conftest import a_token, event, is_forgotten, runs, traces
 
@@ -116,7 +117,9 @@ def test_a_person_is_cut_off_until_the_last_of_their_tokens_expires(
     assert (started.resource, started.account_id) == (str(procedure.role_b.arn), "222222222222")
     assert started.after is not None and started.after["names"] == ["bob"]
     assert started.details["people"] == ["bob"]
-    assert started.details["tokens"] == [token.access_key_id, last.access_key_id]
+    assert [one["access_key_id"] for one in started.details["tokens"]] == [token.access_key_id, last.access_key_id]
+    assert started.details["tokens"][1] == facts_of(last)
+    assert event("token.evicted").actor == alice
     assert started.details["reason"] == "OPS-12 lost laptop"
 
 

@@ -17,10 +17,11 @@ from django.utils import timezone
 from roles.aws import sts
 from roles.aws.sts import AssumeRoleRequest
 from roles.errors import AwsAccessDenied, AwsError
-from roles.models import AuditEvent, GroupRole, User
-from roles.models.choices import MappingState
+from roles.models import AuditEvent, GroupRole, IssuedToken, User
+from roles.models.choices import MappingState, Outcome
 from roles.tokens import broker, issuing, role_chain
 from roles.tokens.broker import Token
+from roles.tokens.cache import cache as backend
 from roles.values.credentials import Credentials
 from tests import factories
 from xacct_portal.cache_config import caches_config
@@ -154,3 +155,47 @@ def last(code: str) -> AuditEvent:
     event = AuditEvent.objects.filter(code=code).first()
     assert event is not None, f"no event {code}"
     return event
+
+
+class Desk:
+    """A browser of somebody, with a token in its session."""
+
+    def __init__(self, user: User, mapping: GroupRole) -> None:
+        self.user, self.mapping = user, mapping
+        self.browser = signed_in(user)
+        self.session = self.browser.session
+        before = set(IssuedToken.objects.values_list("pk", flat=True))
+        self.token = self.ask()
+        self.row = IssuedToken.objects.exclude(pk__in=before).get()
+
+    def ask(self) -> Token:
+        return broker.get_token(actor=self.user, session=self.session, mapping_id=self.mapping.pk)
+
+    @property
+    def is_cached(self) -> bool:
+        """Whether the cache holds it; the record must say the same."""
+        in_cache = backend.get(self.row.cache_key) is not None
+        on_record = IssuedToken.objects.cached().filter(pk=self.row.pk).exists()
+        assert in_cache == on_record
+        return in_cache
+
+
+@pytest.fixture
+def desk(each_cache: str, procedure: factories.Procedure, mapping: GroupRole) -> Desk:
+    """Bob's browser, with a token."""
+    found = Desk(procedure.bob, mapping)
+    assert found.is_cached
+    return found
+
+
+@pytest.fixture
+def bystander(desk: Desk, procedure: factories.Procedure, mapping: GroupRole) -> Desk:
+    """Carol's browser, with a token for the same mapping."""
+    carol = factories.MembershipFactory(group=procedure.group, user__username="carol").user
+    return Desk(carol, mapping)
+
+
+def evictions() -> list[str]:
+    """The access key ids on record as evicted, in order."""
+    events = AuditEvent.objects.filter(code="token.evicted", outcome=Outcome.OK).order_by("pk")
+    return [token["access_key_id"] for event in events for token in event.details["tokens"]]

@@ -24,7 +24,7 @@ from django.utils import timezone  # noqa: E402
 from roles.aws import sts  # noqa: E402
 from roles.models import GroupRole, User  # noqa: E402
 from roles.models.choices import MappingState  # noqa: E402
-from roles.tokens import broker  # noqa: E402
+from roles.tokens import broker, cache  # noqa: E402
 from roles.values.credentials import Credentials  # noqa: E402
 from tests import factories  # noqa: E402
 
@@ -49,15 +49,19 @@ def prepare() -> None:
     say(*(browser.session.session_key for browser in browsers))
 
 
-def race(calls: str, go: str, *session_keys: str) -> None:
-    """Wait for `go`, then ask from all threads, in turn for each session; print the access key ids that came."""
+def race(calls: str, go: str, call_seconds: str, lock_seconds: str, *session_keys: str) -> None:
+    """Wait for `go`, then ask from all threads, in turn for each session; print the access key ids that came.
+
+    A call of STS takes `call_seconds`, and a lock that nobody keeps lasts `lock_seconds`.
+    """
+    cache.LOCK_SECONDS = int(lock_seconds)
 
     def assume_role(request: Any, **_where: Any) -> Credentials:
         name = request.role_arn.rsplit("/", 1)[-1]
         file = os.open(calls, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.write(file, f"{name}\n".encode())
         os.close(file)
-        time.sleep(0.3)
+        time.sleep(float(call_seconds))
         key_id = f"ASIA{os.getpid()}{threading.get_ident()}{name}"
         return Credentials(key_id, "secret", "token", datetime.now(UTC) + timedelta(hours=1))
 

@@ -106,7 +106,8 @@ def test_a_warm_request_costs_one_query_and_no_call(
 ) -> None:
     settings.CACHES = cache_settings("locmem")
     session = signed_in(procedure.bob).session
-    ask(procedure.bob, mapping, session)
+    for _ in range(2):  # the first time that it comes from the cache is told
+        ask(procedure.bob, mapping, session)
     with CaptureQueriesContext(connection) as queries:
         ask(procedure.bob, mapping, session)
     assert len(queries) == 1
@@ -123,16 +124,20 @@ def test_each_token_is_in_the_history_with_all_but_its_secrets(
     event, row = last("token.issued"), IssuedToken.objects.get()
     assert (event.actor, event.group_name, event.account_id) == (procedure.bob, "analysts", "222222222222")
     assert event.resource == token.target
+    assert row.scope["digest"]
     assert event.details == {
+        "user": "bob",
+        "session": row.session_hash,
+        "session_name": "bob",
+        "mapping": mapping.pk,
         "source": token.source,
+        "target": token.target,
         "access_key_id": token.credentials.access_key_id,
         "expires_at": token.credentials.expires_at.isoformat(),
-        "session_name": "bob",
+        "scope": row.scope["digest"],
+        "grants": ["READWRITE example-data/"],
         "attributed": True,
         "purpose": "portal",
-        "session": row.session_hash,
-        "scope": event.details["scope"],
-        "grants": ["READWRITE example-data/"],
         "replaces": [],
         "cached": True,
     }

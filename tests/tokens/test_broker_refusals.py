@@ -22,7 +22,7 @@ from roles.errors import (
 )
 from roles.models import AuditEvent, BucketGrant, GroupRole, IssuedToken, Membership, User
 from roles.models.choices import MappingState, Outcome
-from roles.tokens import broker, cache, role_chain
+from roles.tokens import broker, cache, events, role_chain
 from roles.tokens.cache import cache as backend
 from tests import factories
 from tests.tokens.conftest import FakeSts, ask, in_sync, last, signed_in
@@ -79,7 +79,10 @@ def test_a_session_that_is_gone_gets_nothing(
     with pytest.raises(SessionEnded):
         ask(procedure.bob, mapping, session)
     assert aws_sts.requests == []
-    assert last("token.refused").details["error_code"] == "token.session_ended"
+    told = last("token.refused").details
+    assert told["error_code"] == "token.session_ended"
+    assert told["session"] == cache.session_hashes(cache.namespace_in(session))[0]
+    assert (told["mapping"], told["target"]) == (mapping.pk, str(procedure.role_b.arn))
 
 
 def test_a_deleted_session_without_a_namespace_gets_none(mapping: GroupRole, procedure: factories.Procedure) -> None:
@@ -138,7 +141,7 @@ def test_what_ends_while_aws_is_asked_is_neither_handed_out_nor_kept(
     row = IssuedToken.objects.get()
     assert row.evicted_at is not None
     assert backend.get(row.cache_key) is None
-    assert last("token.evicted").details["tokens"] == [{"user": "bob", "access_key_id": row.access_key_id}]
+    assert last("token.evicted").details["tokens"] == [events.facts_of(row)]
 
 
 # --- AWS says no ---

@@ -36,7 +36,8 @@ def token(minutes: float = 60) -> CachedToken:
 
 
 def put(key: str, held: CachedToken, session_ends_at: datetime | None = None) -> None:
-    cache.put(key, held, session_ends_at=session_ends_at or datetime.now(UTC) + timedelta(hours=8))
+    ends = session_ends_at or datetime.now(UTC) + timedelta(hours=8)
+    cache.put(key, held, until=cache.kept_until(held.credentials.expires_at, ends, None))
 
 
 def key_of(namespace: str = "n", *, mapping_id: int = 1, target_id: int = 2, fingerprint: str = "f") -> str:

@@ -14,67 +14,13 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from roles.errors import NotEntitled, NotFound, SessionEnded
-from roles.models import AuditEvent, AwsAccount, GroupRole, IssuedToken, User, UserGroup
-from roles.models.choices import Outcome
-from roles.operations.change_mapping import change_mapping
-from roles.operations.deactivate_user import deactivate_user
-from roles.operations.disable_account import disable_account
-from roles.operations.disable_group import disable_group
-from roles.operations.enable_account import enable_account
-from roles.operations.enable_group import enable_group
+from roles.errors import SessionEnded
+from roles.models import AuditEvent, GroupRole, User
 from roles.operations.remove_member import remove_member
-from roles.operations.unmap_role import unmap_role
 from roles.tokens import broker, cache, revocation
-from roles.tokens.broker import Token
 from roles.tokens.cache import cache as backend
 from tests import factories
-from tests.tokens.conftest import FakeSts, cache_settings, signed_in
-
-
-class Desk:
-    """A browser of somebody, with a token in its session."""
-
-    def __init__(self, user: User, mapping: GroupRole) -> None:
-        self.user, self.mapping = user, mapping
-        self.browser = signed_in(user)
-        self.session = self.browser.session
-        before = set(IssuedToken.objects.values_list("pk", flat=True))
-        self.token = self.ask()
-        self.row = IssuedToken.objects.exclude(pk__in=before).get()
-
-    def ask(self) -> Token:
-        return broker.get_token(actor=self.user, session=self.session, mapping_id=self.mapping.pk)
-
-    @property
-    def is_cached(self) -> bool:
-        """Whether the cache holds it; the record must say the same."""
-        in_cache = backend.get(self.row.cache_key) is not None
-        on_record = IssuedToken.objects.cached().filter(pk=self.row.pk).exists()
-        assert in_cache == on_record
-        return in_cache
-
-
-@pytest.fixture
-def desk(each_cache: str, procedure: factories.Procedure, mapping: GroupRole) -> Desk:
-    """Bob's browser, with a token."""
-    found = Desk(procedure.bob, mapping)
-    assert found.is_cached
-    return found
-
-
-@pytest.fixture
-def bystander(desk: Desk, procedure: factories.Procedure, mapping: GroupRole) -> Desk:
-    """Carol's browser, with a token for the same mapping."""
-    carol = factories.MembershipFactory(group=procedure.group, user__username="carol").user
-    return Desk(carol, mapping)
-
-
-def evictions() -> list[str]:
-    """The access key ids on record as evicted, in order."""
-    events = AuditEvent.objects.filter(code="token.evicted", outcome=Outcome.OK).order_by("pk")
-    return [token["access_key_id"] for event in events for token in event.details["tokens"]]
-
+from tests.tokens.conftest import Desk, cache_settings, evictions
 
 # --- the session ends ---
 
@@ -209,128 +155,6 @@ def test_after_a_password_change_this_session_leads_to_no_older_token_even_with_
     assert again.credentials != desk.token.credentials
 
 
-# --- the access ends ---
-
-
-def deactivate(desk: Desk, alice: User) -> None:
-    deactivate_user(actor=alice, user=desk.user)
-
-
-def remove(desk: Desk, alice: User) -> None:
-    remove_member(actor=alice, group=desk.mapping.group, user=desk.user)
-
-
-def unmap(desk: Desk, alice: User) -> None:
-    unmap_role(actor=alice, mapping=desk.mapping)
-
-
-def narrow(desk: Desk, alice: User) -> None:
-    change_mapping(actor=alice, mapping=desk.mapping, access="READ", prefix="team/", buckets=(), expires_at=None)
-
-
-@pytest.mark.parametrize(("end", "others_stay"), [(deactivate, True), (remove, True), (unmap, False), (narrow, False)])
-def test_ending_the_access_takes_the_token_out_in_that_call(
-    end: Callable[[Desk, User], None], others_stay: bool, desk: Desk, bystander: Desk, alice: User
-) -> None:
-    end(desk, alice)
-    assert not desk.is_cached
-    assert bystander.is_cached is others_stay
-    assert desk.token.credentials.access_key_id in evictions()
-
-
-@pytest.mark.parametrize("end", [deactivate, remove, unmap])
-def test_after_the_access_ended_there_is_no_new_token(
-    end: Callable[[Desk, User], None], desk: Desk, alice: User, aws_sts: FakeSts
-) -> None:
-    calls = len(aws_sts.requests)
-    end(desk, alice)
-    with pytest.raises((NotFound, NotEntitled)):
-        desk.ask()
-    assert len(aws_sts.requests) == calls
-
-
-def test_after_narrowing_the_next_token_is_narrower(desk: Desk, alice: User, aws_sts: FakeSts) -> None:
-    narrow(desk, alice)
-    assert desk.ask().credentials != desk.token.credentials
-    assert "team/*" in aws_sts.requests[-1].policy
-
-
-# --- the group, or an account on the way, is disabled ---
-
-
-def account_of_the_bucket(world: factories.Procedure) -> AwsAccount:
-    """Move the bucket to an account where neither of the roles is."""
-    world.bucket.account = factories.AwsAccountFactory(name="third")
-    world.bucket.save()
-    return world.bucket.account
-
-
-DISABLED: dict[str, Callable[[factories.Procedure], UserGroup | AwsAccount]] = {
-    "group": lambda world: world.group,
-    "account of the source role": lambda world: world.account_a,
-    "account of the target role": lambda world: account_of_the_bucket(world) and world.account_b,
-    "account of the bucket": account_of_the_bucket,
-}
-
-
-@pytest.fixture(params=DISABLED)
-def subject(request: pytest.FixtureRequest, procedure: factories.Procedure) -> UserGroup | AwsAccount:
-    """What is going to be disabled; before there is any token."""
-    return DISABLED[request.param](procedure)
-
-
-@pytest.fixture
-def elsewhere(subject: UserGroup | AwsAccount, each_cache: str, procedure: factories.Procedure) -> Desk:
-    """Bob's browser with a token for a mapping of another group, between other accounts."""
-    chain = factories.AssumeRoleGrantFactory()
-    factories.BucketGrantFactory(role=chain.target)
-    other = factories.GroupRoleFactory(role=chain.source, state="in_sync", provisioned_at=timezone.now())
-    factories.MembershipFactory(group=other.group, user=procedure.bob)
-    return Desk(procedure.bob, other)
-
-
-def disable(subject: UserGroup | AwsAccount, alice: User) -> None:
-    if isinstance(subject, UserGroup):
-        disable_group(actor=alice, group=subject, reason="audit of 2026")
-    else:
-        disable_account(actor=alice, account=subject, reason="audit of 2026")
-
-
-def test_disabling_takes_tokens_out_in_that_call_and_there_is_no_new_one_and_another_groups_stay(
-    *, subject: UserGroup | AwsAccount, desk: Desk, bystander: Desk, elsewhere: Desk, alice: User, aws_sts: FakeSts
-) -> None:
-    calls = len(aws_sts.requests)
-    disable(subject, alice)
-    assert not desk.is_cached and not bystander.is_cached
-    assert desk.token.credentials.access_key_id in evictions()
-    with pytest.raises(NotEntitled, match=r"is disabled by an admin: audit of 2026\."):
-        desk.ask()
-    assert len(aws_sts.requests) == calls
-    assert elsewhere.is_cached and elsewhere.ask() == elsewhere.token
-
-
-def test_enabling_gives_a_new_token_to_the_same_session(
-    subject: UserGroup | AwsAccount, desk: Desk, alice: User
-) -> None:
-    disable(subject, alice)
-    if isinstance(subject, UserGroup):
-        enable_group(actor=alice, group=subject)
-    else:
-        enable_account(actor=alice, account=subject)
-    assert desk.ask().credentials != desk.token.credentials
-
-
-def test_a_token_that_aws_makes_while_the_group_or_account_is_disabled_is_taken_back(
-    subject: UserGroup | AwsAccount, each_cache: str, mapping: GroupRole, alice: User, aws_sts: FakeSts
-) -> None:
-    aws_sts.while_b_is_asked = lambda: disable(subject, alice)
-    bob = User.objects.get(username="bob")
-    with pytest.raises(NotEntitled):
-        broker.get_token(actor=bob, session=signed_in(bob).session, mapping_id=mapping.pk)
-    assert backend.get(IssuedToken.objects.get().cache_key) is None
-    assert not IssuedToken.objects.cached().exists()
-
-
 # --- the functions themselves ---
 
 
@@ -370,8 +194,32 @@ def test_the_event_says_who_and_why_and_no_secret(desk: Desk) -> None:
     revocation.forget_mapping(desk.mapping)
     event = AuditEvent.objects.get(code="token.evicted")
     assert (event.actor_name, event.subject_type, event.group_name) == ("token broker", "grouprole", "analysts")
-    assert event.details["tokens"] == [{"user": "bob", "access_key_id": desk.row.access_key_id}]
+    assert event.details["tokens"] == [
+        {
+            "user": "bob",
+            "session": cache.session_hashes(cache.namespace_in(desk.session))[0],
+            "session_name": "bob",
+            "mapping": desk.mapping.pk,
+            "source": desk.token.source,
+            "target": desk.token.target,
+            "access_key_id": desk.row.access_key_id,
+            "expires_at": desk.token.credentials.expires_at.isoformat(),
+            "scope": desk.row.scope["digest"],
+            "grants": ["READWRITE example-data/"],
+        }
+    ]
     assert event.details["reason"]
+
+
+def test_the_event_names_the_person_who_caused_it(desk: Desk, alice: User) -> None:
+    remove_member(actor=alice, group=desk.mapping.group, user=desk.user)
+    assert AuditEvent.objects.get(code="token.evicted").actor == alice
+
+
+def test_who_signs_out_is_named_as_the_one_who_did(desk: Desk) -> None:
+    desk.browser.post(reverse("logout"), headers={"User-Agent": "a browser"})
+    event = AuditEvent.objects.get(code="token.evicted")
+    assert (event.actor, event.address, event.user_agent) == (desk.user, "127.0.0.1", "a browser")
 
 
 def test_a_token_made_before_the_commit_goes_with_the_commit(

@@ -162,12 +162,15 @@ class Processes:
         assert process.returncode == 0, complained
         return said.strip()
 
-    def race(self, *session_keys: str) -> list[str]:
+    def race(self, *session_keys: str, call_seconds: float = 0.3, lock_seconds: int = cache.LOCK_SECONDS) -> list[str]:
         """Let all ask at the same moment; return the access key ids that they got."""
         calls, go = self.folder / "calls", self.folder / "go"
         for left_over in (calls, go):
             left_over.unlink(missing_ok=True)
-        racers = [self.start("race", str(calls), str(go), *session_keys) for _ in range(4)]
+        racers = [
+            self.start("race", str(calls), str(go), str(call_seconds), str(lock_seconds), *session_keys)
+            for _ in range(4)
+        ]
         for racer in racers:
             assert racer.stdout is not None
             assert racer.stdout.readline() == "ready\n"
@@ -190,3 +193,32 @@ def test_sixty_four_first_requests_from_four_processes_ask_aws_once_a_session(ki
     key_ids = processes.race(second, third)
     assert sorted(Counter(key_ids).values()) == [32, 32]
     assert processes.asked_for() == {"MyRoleA": 2, "MyRoleB": 2}
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_an_sts_that_takes_longer_than_a_lock_lasts_is_still_asked_once(kind: str, tmp_path: Path) -> None:
+    processes = Processes(kind, tmp_path)
+    first, _, _ = processes.session_keys
+    # Two calls, of which each ends within three quarters of the lock's time, as those of the real STS do. A database as
+    # cache cuts off the fraction of the second in which a lock ends.
+    key_ids = processes.race(first, call_seconds=2.5, lock_seconds=4)
+    assert len(key_ids) == 64 and len(set(key_ids)) == 1
+    assert processes.asked_for() == {"MyRoleA": 1, "MyRoleB": 1}
+
+
+@pytest.mark.usefixtures("threaded_cache")
+def test_a_lock_that_is_not_kept_frees_itself_and_is_not_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "LOCK_SECONDS", 1)
+    lost, kept, taker = (cache.lock_on("k") for _ in range(3))
+    assert lost.take()
+    time.sleep(1.2)
+    assert kept.take()
+    lost.keep()
+    for _ in range(4):
+        time.sleep(0.5)
+        kept.keep()
+        assert not taker.take()
+    time.sleep(1.2)
+    lost.keep()
+    kept.keep()
+    assert taker.take()
