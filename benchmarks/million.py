@@ -33,7 +33,7 @@ REQUESTS = 1_000_000
 SESSIONS = 20
 LIFE_SECONDS = 6 * 3600  # within the session's eight hours
 TURN = 5_000  # requests that a process does before it says so
-SAY_EVERY = 20  # turns
+SAY_EVERY = 10  # turns
 
 
 @dataclass(frozen=True, slots=True)
