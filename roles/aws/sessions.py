@@ -238,7 +238,8 @@ class AccountSession:
             return self._own_client(service, region)
         if self._credentials is None:
             self._credentials, self.opened_at = self._assume_provisioner(), datetime.now(UTC)
-        return self._heard(client_with(self._credentials, service, region=region, **self._haste))
+        credentials, is_brief, tries_once = self._credentials, self.is_brief, self.tries_once
+        return self._heard(client_with(credentials, service, region=region, is_brief=is_brief, tries_once=tries_once))
 
     def _require_own_account(self) -> None:
         """Raise `Misconfigured` unless the portal's own identity is of this account: a wrong profile must not write."""
@@ -253,11 +254,10 @@ class AccountSession:
             )
 
     def _own_client(self, service: str, region: str) -> Any:
-        return self._heard(base_client(service, region=region, purpose=Purpose.PROVISIONING, **self._haste))
-
-    @property
-    def _haste(self) -> dict[str, bool]:
-        return {"is_brief": self.is_brief, "tries_once": self.tries_once}
+        purpose, is_brief, tries_once = Purpose.PROVISIONING, self.is_brief, self.tries_once
+        return self._heard(
+            base_client(service, region=region, purpose=purpose, is_brief=is_brief, tries_once=tries_once)
+        )
 
     def _heard(self, client: Any) -> Any:
         if self.on_client is not None:

@@ -61,11 +61,18 @@ def test_a_role_that_is_not_there_is_bad_input(procedure: Procedure) -> None:
     assert called("--plan", arn="MyRoleA")[0] == 2
 
 
-@pytest.mark.parametrize("options", [[], ["--expected-plan", "x"], ["--seen", "x", "--name", "MyRoleA"]])
-def test_without_what_the_plan_showed_nothing_is_done(options: list[str], procedure: Procedure) -> None:
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "Look with --plan first"),
+        (["--expected-plan", "x"], "Give --expected-plan and --seen together"),
+        (["--seen", "x", "--name", "MyRoleA"], "Give --expected-plan and --seen together"),
+    ],
+)
+def test_without_what_the_plan_showed_nothing_is_done(options: list[str], said: str, procedure: Procedure) -> None:
     code, _, why = called(*options)
     assert code == 2
-    assert "Look with --plan first" in why
+    assert said in why
     assert orders() == 0
 
 
@@ -91,7 +98,7 @@ def test_what_aws_changed_in_between_is_said_with_the_new_plan_and_nothing_is_do
     text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     iam.put_role_policy(RoleName="MyRoleA", PolicyName="theirs", PolicyDocument=text)
     code, said, why = called(*confirmation(plan), "--json")
-    assert (code, orders()) == (1, 0)
+    assert (code, orders()) == (2, 0)
     assert "AWS changed since you looked." in why
     answer = json.loads(said)
     assert answer["status"] == "failed"
@@ -110,7 +117,7 @@ def test_what_the_database_changed_in_between_is_said(role: IamRole) -> None:
 def test_a_plan_of_something_else_is_no_plan_of_this(role: IamRole) -> None:
     plan = planned()
     code, said, why = called(*confirmation({**plan, "expected_plan": "0" * 64}))
-    assert (code, orders()) == (1, 0)
+    assert (code, orders()) == (2, 0)
     assert "What is to be done changed since you looked." in why
     assert plan["expected_plan"] in said
 

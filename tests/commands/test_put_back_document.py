@@ -108,7 +108,7 @@ def test_what_aws_changed_in_between_is_said_with_the_new_plan_and_nothing_is_do
     add_statement(Sid="Another", Action="s3:GetObjectVersion")
     before = policy()
     code, said, why = called(run, *confirmation(plan), "--json")
-    assert (code, orders(), policy()) == (1, 0, before)
+    assert (code, orders(), policy()) == (2, 0, before)
     assert "AWS changed since you looked." in why
     new = json.loads(said)
     assert new["seen"] != plan["seen"]
@@ -127,7 +127,7 @@ def test_statements_of_others_are_lost_only_to_who_agrees(run: int) -> None:
 
 def test_the_plan_of_the_portals_own_is_not_that_of_all_of_it(run: int) -> None:
     code, _, why = called(run, "--exactly", "--agree", *confirmation(planned(run)))
-    assert (code, orders()) == (1, 0)
+    assert (code, orders()) == (2, 0)
     assert "What is to be done changed" in why
 
 
