@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from roles.errors import PolicyTooLarge
 from roles.models import AssumeRoleGrant, Bucket, BucketGrant, GroupRole, IamRole
 from roles.models.choices import RoleOwnership
 from roles.policies.session import Grant, effective_grants, session_policy
@@ -56,20 +57,46 @@ def reach_of(source: IamRole) -> dict[int, list[BucketGrant]]:
 def require_sessions_fit(narrowing: Narrowing, reach: Iterable[Sequence[BucketGrant]]) -> None:
     """Raise `PolicyTooLarge` if a session through one of the target roles would need a policy that STS refuses.
 
-    `reach` has the grants of each target role, with the role: a session is with one of them. Sessions with an adopted
-    role always carry one, as it may do more in AWS than its grants say.
+    `reach` has the grants of each target role, with the role: a session is with one of them.
     """
-    for rows in reach:
-        if narrowing.narrows or any(row.role.ownership == RoleOwnership.ADOPTED for row in rows[:1]):
+    found = [rows for rows in reach if rows]
+    bounded = set() if narrowing.narrows else _always_bounded([rows[0].role for rows in found])
+    for rows in found:
+        if narrowing.narrows or rows[0].role_id in bounded:
             session_policy(narrowing.cut(rows))
 
 
+def _always_bounded(targets: Collection[IamRole]) -> set[int]:
+    """Return the ids of those whose sessions always carry a session policy. One query.
+
+    They may do more in AWS than their bucket grants say: `tokens.scope.UsableTarget` has which.
+    """
+    sources = AssumeRoleGrant.objects.open().filter(source__in=[role.pk for role in targets])
+    adopted = {role.pk for role in targets if role.ownership == RoleOwnership.ADOPTED}
+    return adopted | set(sources.values_list("source", flat=True))
+
+
 def require_mappings_fit(*, targets: Iterable[int]) -> None:
-    """Raise `PolicyTooLarge` if a mapping that reaches one of these target roles can no longer have sessions there."""
-    for target in targets:
-        rows = list(BucketGrant.objects.open().filter(role=target).select_related("role", "bucket__account"))
-        for mapping in mappings_reaching(target):
+    """Raise `PolicyTooLarge` if a mapping that reaches one of these target roles can no longer have sessions there.
+
+    It names the mappings that can not.
+    """
+    found = [pair for target in targets for pair in _too_large(target)]
+    if found:
+        error = found[0][1]
+        names = sorted({str(mapping) for mapping, _ in found})
+        error.message = f"{error.message} Nobody could get credentials through {', '.join(names)}."
+        raise error
+
+
+def _too_large(target: int) -> Iterator[tuple[GroupRole, PolicyTooLarge]]:
+    """Yield the mappings that can have no session with the target role of that id, each with why."""
+    rows = list(BucketGrant.objects.open().filter(role=target).select_related("role", "bucket__account"))
+    for mapping in mappings_reaching(target):
+        try:
             require_sessions_fit(Narrowing.of(mapping), [rows])
+        except PolicyTooLarge as error:
+            yield mapping, error
 
 
 def mappings_reaching(target: int) -> list[GroupRole]:
