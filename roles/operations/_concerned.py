@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ from roles.policies.session import Grant, effective_grants, session_policy
 from roles.provisioning import desired, outbox
 from roles.tokens import revocation
 from roles.values.arns import AccessLevel
+
+Way = tuple[GroupRole, int]  # a mapping, and the id of a target role that it reaches
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,12 @@ def require_sessions_fit(narrowing: Narrowing, reach: Iterable[Sequence[BucketGr
     found = [rows for rows in reach if rows]
     bounded = set() if narrowing.narrows else _always_bounded([rows[0].role for rows in found])
     for rows in found:
-        if narrowing.narrows or rows[0].role_id in bounded:
-            session_policy(narrowing.cut(rows))
+        _require_session_fits(narrowing, rows, bounded)
+
+
+def _require_session_fits(narrowing: Narrowing, rows: Sequence[BucketGrant], bounded: Container[int]) -> None:
+    if narrowing.narrows or rows[0].role_id in bounded:
+        session_policy(narrowing.cut(rows))
 
 
 def _always_bounded(targets: Collection[IamRole]) -> set[int]:
@@ -76,27 +82,32 @@ def _always_bounded(targets: Collection[IamRole]) -> set[int]:
     return adopted | set(sources.values_list("source", flat=True))
 
 
-def require_mappings_fit(*, targets: Iterable[int]) -> None:
+def require_mappings_fit(*, targets: Iterable[int], besides: Container[Way] = (), hint: str = "") -> None:
     """Raise `PolicyTooLarge` if a mapping that reaches one of these target roles can no longer have sessions there.
 
-    It names the mappings that can not.
+    It names the mappings, and says `hint` if given. Those of `besides`, which could have none before, do not count.
     """
-    found = [pair for target in targets for pair in _too_large(target)]
+    found = {way: error for way, error in without_sessions(targets).items() if way not in besides}
     if found:
-        error = found[0][1]
+        error = next(iter(found.values()))
         names = sorted({str(mapping) for mapping, _ in found})
         error.message = f"{error.message} Nobody could get credentials through {', '.join(names)}."
+        error.hint = hint or error.hint
         raise error
 
 
-def _too_large(target: int) -> Iterator[tuple[GroupRole, PolicyTooLarge]]:
-    """Yield the mappings that can have no session with the target role of that id, each with why."""
-    rows = list(BucketGrant.objects.open().filter(role=target).select_related("role", "bucket__account"))
-    for mapping in mappings_reaching(target):
-        try:
-            require_sessions_fit(Narrowing.of(mapping), [rows])
-        except PolicyTooLarge as error:
-            yield mapping, error
+def without_sessions(targets: Iterable[int]) -> dict[Way, PolicyTooLarge]:
+    """Return the mappings that can have no session with one of these target roles, by mapping and target, with why."""
+    found: dict[Way, PolicyTooLarge] = {}
+    for target in targets:
+        rows = list(BucketGrant.objects.open().filter(role=target).select_related("role", "bucket__account"))
+        bounded = _always_bounded([row.role for row in rows[:1]])
+        for mapping in mappings_reaching(target) if rows else ():
+            try:
+                _require_session_fits(Narrowing.of(mapping), rows, bounded)
+            except PolicyTooLarge as error:
+                found[mapping, target] = error
+    return found
 
 
 def mappings_reaching(target: int) -> list[GroupRole]:
