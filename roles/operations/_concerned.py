@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from roles.errors import PolicyTooLarge
 from roles.models import AssumeRoleGrant, Bucket, BucketGrant, GroupRole, IamRole
 from roles.models.choices import RoleOwnership
 from roles.policies.session import Grant, effective_grants, session_policy
 from roles.provisioning import desired, outbox
 from roles.tokens import revocation
 from roles.values.arns import AccessLevel
+
+Way = tuple[GroupRole, int]  # a mapping, and the id of a target role that it reaches
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +59,55 @@ def reach_of(source: IamRole) -> dict[int, list[BucketGrant]]:
 def require_sessions_fit(narrowing: Narrowing, reach: Iterable[Sequence[BucketGrant]]) -> None:
     """Raise `PolicyTooLarge` if a session through one of the target roles would need a policy that STS refuses.
 
-    `reach` has the grants of each target role, with the role: a session is with one of them. Sessions with an adopted
-    role always carry one, as it may do more in AWS than its grants say.
+    `reach` has the grants of each target role, with the role: a session is with one of them.
     """
-    for rows in reach:
-        if narrowing.narrows or any(row.role.ownership == RoleOwnership.ADOPTED for row in rows[:1]):
-            session_policy(narrowing.cut(rows))
+    found = [rows for rows in reach if rows]
+    bounded = set() if narrowing.narrows else _always_bounded([rows[0].role for rows in found])
+    for rows in found:
+        _require_session_fits(narrowing, rows, bounded)
 
 
-def require_mappings_fit(*, targets: Iterable[int]) -> None:
-    """Raise `PolicyTooLarge` if a mapping that reaches one of these target roles can no longer have sessions there."""
+def _require_session_fits(narrowing: Narrowing, rows: Sequence[BucketGrant], bounded: Container[int]) -> None:
+    if narrowing.narrows or rows[0].role_id in bounded:
+        session_policy(narrowing.cut(rows))
+
+
+def _always_bounded(targets: Collection[IamRole]) -> set[int]:
+    """Return the ids of those whose sessions always carry a session policy. One query.
+
+    They may do more in AWS than their bucket grants say: `tokens.scope.UsableTarget` has which.
+    """
+    sources = AssumeRoleGrant.objects.open().filter(source__in=[role.pk for role in targets])
+    adopted = {role.pk for role in targets if role.ownership == RoleOwnership.ADOPTED}
+    return adopted | set(sources.values_list("source", flat=True))
+
+
+def require_mappings_fit(*, targets: Iterable[int], besides: Container[Way] = (), hint: str = "") -> None:
+    """Raise `PolicyTooLarge` if a mapping that reaches one of these target roles can no longer have sessions there.
+
+    It names the mappings, and says `hint` if given. Those of `besides`, which could have none before, do not count.
+    """
+    found = {way: error for way, error in without_sessions(targets).items() if way not in besides}
+    if found:
+        error = next(iter(found.values()))
+        names = sorted({str(mapping) for mapping, _ in found})
+        error.message = f"{error.message} Nobody could get credentials through {', '.join(names)}."
+        error.hint = hint or error.hint
+        raise error
+
+
+def without_sessions(targets: Iterable[int]) -> dict[Way, PolicyTooLarge]:
+    """Return the mappings that can have no session with one of these target roles, by mapping and target, with why."""
+    found: dict[Way, PolicyTooLarge] = {}
     for target in targets:
         rows = list(BucketGrant.objects.open().filter(role=target).select_related("role", "bucket__account"))
-        for mapping in mappings_reaching(target):
-            require_sessions_fit(Narrowing.of(mapping), [rows])
+        bounded = _always_bounded([row.role for row in rows[:1]])
+        for mapping in mappings_reaching(target) if rows else ():
+            try:
+                _require_session_fits(Narrowing.of(mapping), rows, bounded)
+            except PolicyTooLarge as error:
+                found[mapping, target] = error
+    return found
 
 
 def mappings_reaching(target: int) -> list[GroupRole]:

@@ -38,7 +38,7 @@ def end_all_of(roles: Sequence[IamRole], *, actor: Any, reason: str, nothing: st
     for chain in chains:
         end_assume_role_grant(actor=actor, grant=chain, reason=reason)
     for grant in grants:
-        end_bucket_grant(actor=actor, grant=grant, reason=reason)
+        end_bucket_grant(actor=actor, grant=grant, reason=reason, is_one_of_several=True)
     return {
         "groups": sorted({mapping.group.name for mapping in mappings}),
         "assume_role_grants": [str(chain) for chain in chains],

@@ -11,9 +11,10 @@ from roles.errors import Conflict
 from roles.models import AssumeRoleGrant, BucketGrant, DriftFinding, IamRole
 from roles.models.choices import DriftKind, DriftResolution
 from roles.operations._accepting import bucket_grants_in, is_same, own_in, trust_in
+from roles.operations._concerned import require_mappings_fit, without_sessions
 from roles.operations._rows import locked
 from roles.operations.end_assume_role_grant import end_assume_role_grant
-from roles.operations.end_bucket_grant import end_bucket_grant
+from roles.operations.end_bucket_grant import UNCOVERED, end_bucket_grant
 from roles.operations.grant_assume_role import grant_assume_role
 from roles.operations.grant_bucket import grant_bucket
 from roles.operations.save_role import save_role
@@ -75,12 +76,14 @@ def _accept_bucket_policy(actor: Any, finding: DriftFinding, reason: str) -> Non
         raise Conflict("This is not about a bucket.")
     there, wished = bucket_grants_in(finding.before, bucket), bucket_grants_in(finding.after, bucket)
     open_grants = BucketGrant.objects.open().filter(bucket=bucket)
+    targets = {one.role.pk for one in wished - there}
+    before = without_sessions(targets)
     for one in wished - there:
         grant = open_grants.filter(
             role=one.role, prefix=one.prefix, access=one.level.value, multipart_cleanup=one.uploads
         ).first()
         if grant is not None:
-            end_bucket_grant(actor=actor, grant=grant, reason=reason)
+            end_bucket_grant(actor=actor, grant=grant, reason=reason, is_one_of_several=True)
     for one in there - wished:
         grant_bucket(
             actor=actor,
@@ -91,6 +94,7 @@ def _accept_bucket_policy(actor: Any, finding: DriftFinding, reason: str) -> Non
             reason=reason,
             multipart_cleanup=one.uploads,
         )
+    require_mappings_fit(targets=targets, besides=before, hint=UNCOVERED)
 
 
 def _accept_trust(actor: Any, finding: DriftFinding, reason: str) -> None:

@@ -14,7 +14,7 @@ from roles import context
 from roles.errors import InputError, InvalidConfig
 from roles.models import AwsAccount, Bucket, GroupRole, IamRole, Membership, User, UserGroup
 from roles.operations._applying import Applying
-from roles.operations._applying_grants import apply_grants
+from roles.operations._applying_grants import apply_grants, sessions_kept
 from roles.operations._planned import planned
 from roles.operations.add_member import add_member
 from roles.operations.change_mapping import change_mapping
@@ -61,10 +61,11 @@ def apply_config(*, actor: Any, config: Config, dry_run: bool = False, expected_
         for bucket in config.buckets:
             with work.at(bucket.where, fields=("account", "name", "region", "kms_key_arn"), defines=[bucket.name]):
                 _apply_bucket(work, bucket)
-        apply_grants(work)
-        for group in config.groups:
-            with work.at(group.where, fields=("name", "description")):
-                _apply_group(work, group)
+        with sessions_kept(work):
+            apply_grants(work)
+            for group in config.groups:
+                with work.at(group.where, fields=("name", "description")):
+                    _apply_group(work, group)
         if work.problems:
             raise InvalidConfig(work.problems)
         if dry_run:

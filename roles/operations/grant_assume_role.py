@@ -21,7 +21,8 @@ def grant_assume_role(
     """Begin the grant and return it; a source role in use is provisioned again.
 
     Raises `NotPermitted`, `NotFound`, `Conflict` if there is one, `InputError` at `target`: the same role, or one of
-    another partition. Raises `PolicyTooLarge` if a mapping of the source could have no session with the target.
+    another partition. Raises `PolicyTooLarge` if a mapping of the source could have no session with the target,
+    or one that reaches the source as a target role none with the source.
     """
     require(actor, Rule.MANAGE_GRANTS, source)
     with planned(expected_plan):
@@ -35,7 +36,8 @@ def grant_assume_role(
         validate(row)
         with refused_as(already):
             row.save()
-        require_mappings_fit(targets=[target.pk])
+        # From now on the source's own sessions, where it is a target as well, carry a session policy.
+        require_mappings_fit(targets=[target.pk, source.pk])
         record(
             "assume_role_grant.added",
             actor=actor,

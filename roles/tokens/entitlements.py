@@ -38,6 +38,8 @@ def _why_disabled(column: str, of: str) -> str:
 
 _SELECT = f"""
 SELECT {_TABLES.columns}, opened.access, opened.prefix, opened.multipart_cleanup,
+       EXISTS (SELECT 1 FROM roles_assumerolegrant onward
+               WHERE onward.source_id = target.id AND onward.ended_at IS NULL),
        EXISTS (SELECT 1 FROM roles_grouprole_buckets named WHERE named.grouprole_id = mapping.id),
        EXISTS (SELECT 1 FROM roles_grouprole_buckets named
                WHERE named.grouprole_id = mapping.id AND named.bucket_id = opened.bucket_id),
@@ -87,12 +89,22 @@ class _More(NamedTuple):
     access: str
     prefix: str
     cleans_uploads: bool
+    assumes_others: bool
     names_buckets: bool
     is_named: bool
     why_group: str | None
     why_source: str | None
     why_target: str | None
     why_bucket: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A target role that a mapping reaches. `assumes_others`: it is itself the source role of an open grant."""
+
+    role: IamRole
+    assumes_others: bool
+    opened: tuple[Opened, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +116,7 @@ class Entitlement:
 
     mapping: GroupRole
     names_buckets: bool
-    targets: list[tuple[IamRole, list[Opened]]]
+    targets: list[Reached]
 
 
 def entitlements_of(user: User, now: datetime, *, mapping_id: int | None = None) -> list[Entitlement]:
@@ -132,7 +144,8 @@ def _entitlement(rows: list[tuple[Any, ...]]) -> Entitlement:
         of_target = list(group)
         target: IamRole = of_target[0][0]["target"]
         target.account = of_target[0][0]["target_account"]
-        found.targets.append((target, list(_opened(of_target))))
+        assumes_others = bool(_More(*of_target[0][1][_TABLES.width :]).assumes_others)
+        found.targets.append(Reached(target, assumes_others, tuple(_opened(of_target))))
     return found
 
 

@@ -43,8 +43,8 @@ class UsableTarget:
     """A target role that a mapping reaches, and what is left of its grants after the mapping's narrowing.
 
     `is_bounded` says whether sessions carry a session policy: where the mapping gives less than the role's grants, or
-    the account of one of their buckets is disabled, and always with a role that the portal did not make, which may do
-    more in AWS than its grants say.
+    the account of one of their buckets is disabled, and always with a role that may do more in AWS than its grants on
+    buckets say: one that the portal did not make, or one that may itself assume others.
     """
 
     role: IamRole
@@ -180,12 +180,14 @@ def _usable(entitlement: Entitlement) -> UsableMapping:
     mapping = entitlement.mapping
     is_narrowed = entitlement.names_buckets or bool(mapping.prefix) or mapping.access != AccessLevel.READWRITE.value
     targets, disabled = [], {}
-    for role, opened in entitlement.targets:
-        reached = [one for one in opened if one.is_named or not entitlement.names_buckets]
+    for target in entitlement.targets:
+        role = target.role
+        reached = [one for one in target.opened if one.is_named or not entitlement.names_buckets]
         enabled = [one for one in reached if not one.disabled]
         grants = _cut(mapping, enabled)
         if grants:
-            is_bounded = is_narrowed or len(enabled) < len(reached) or role.ownership == RoleOwnership.ADOPTED
+            may_more = target.assumes_others or role.ownership == RoleOwnership.ADOPTED
+            is_bounded = is_narrowed or may_more or len(enabled) < len(reached)
             targets.append(UsableTarget(role, grants, is_bounded))
         elif len(enabled) < len(reached):
             disabled[role.pk] = next(one.disabled for one in reached if one.disabled)

@@ -92,6 +92,23 @@ def test_ending_is_possible_while_aws_cannot_be_read(
     assert "No answer from AWS." in page and "End this bucket grant" in page
 
 
+def test_one_that_would_leave_a_mapping_without_sessions_is_refused_with_what_to_do(
+    aws: WatchedAws, admin_client: Client, procedure: factories.Procedure
+) -> None:
+    procedure.map(access="READ")
+    for number in range(40):
+        factories.BucketGrantFactory(role=procedure.role_b, bucket=procedure.bucket, prefix=f"{'deep/' * 8}{number}/")
+    for answer in (
+        admin_client.get(asking(procedure.bucket_grant), follow=True),
+        admin_client.post(asking(procedure.bucket_grant), {"reason": "over"}, follow=True),
+    ):
+        page = answer.content.decode()
+        assert "Nobody could get credentials through deployment/MyRoleA for analysts." in page
+        assert "End some of these first" in page
+    procedure.bucket_grant.refresh_from_db()
+    assert procedure.bucket_grant.is_open
+
+
 def test_a_grant_that_has_ended_is_not_asked_about(admin_client: Client, procedure: factories.Procedure) -> None:
     type(procedure.bucket_grant).objects.update(ended_at=timezone.now())
     answer = admin_client.get(asking(procedure.bucket_grant), follow=True)

@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from roles.models import AuditEvent, GroupRole, IssuedToken, ProvisioningRun, User
+from roles.models.intervals import Interval
 
 
 @pytest.fixture(params=["charlie", "audrey"])
@@ -16,6 +17,12 @@ def powerless(request: pytest.FixtureRequest) -> User:
     """A stranger, then an auditor: neither may change anything."""
     user: User = request.getfixturevalue(request.param)
     return user
+
+
+def ended(row: Interval) -> None:
+    """End an interval, without any operation."""
+    row.ended_at = timezone.now()
+    row.save()
 
 
 def event(code: str) -> AuditEvent:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from roles.errors import Conflict, NotPermitted
+from roles.errors import Conflict, NotPermitted, PolicyTooLarge
 from roles.models import AssumeRoleGrant, BucketGrant, DriftFinding, GroupRole, IamRole, User
 from roles.operations.accept_drift import accept_drift
 from roles.policies.builders import bucket_statements, trust_statements
@@ -189,6 +189,33 @@ def test_a_grant_that_was_taken_out_in_aws_ends(procedure: Procedure, alice: Use
     accept_drift(actor=alice, finding=at_the_bucket(procedure, kind="missing"))
     assert open_grants() == set()
     assert event("bucket_grant.ended").details["reason"].startswith("Accepted from AWS")
+
+
+def with_many_folders(procedure: Procedure) -> list[Statement]:
+    """Grant more folders than a session can name, beside the whole bucket, and return the folders' statements."""
+    found: list[Statement] = []
+    for number in range(40):
+        folder = f"{'deep/' * 8}{number}/"
+        factories.BucketGrantFactory(role=procedure.role_b, bucket=procedure.bucket, prefix=folder)
+        found += grant(procedure, prefix=folder)
+    return found
+
+
+def test_what_would_leave_a_mapping_without_sessions_is_not_accepted(procedure: Procedure, alice: User) -> None:
+    procedure.map(access="READ")
+    folders = with_many_folders(procedure)
+    finding = at_the_bucket(procedure, *folders, after=document(*grant(procedure), *folders))
+    with pytest.raises(PolicyTooLarge, match="Nobody could get credentials through deployment/MyRoleA for analysts"):
+        accept_drift(actor=alice, finding=finding)
+    assert traces() == (0, 0)
+
+
+def test_another_level_that_covers_as_much_is_accepted(procedure: Procedure, alice: User) -> None:
+    procedure.map(access="READ")
+    folders = with_many_folders(procedure)
+    before = (*grant(procedure, "READ"), *folders)
+    accept_drift(actor=alice, finding=at_the_bucket(procedure, *before, after=document(*grant(procedure), *folders)))
+    assert ("MyRoleB", "READ", "") in open_grants()
 
 
 def test_attribution_that_was_taken_out_in_aws_is_switched_off(procedure: Procedure, alice: User) -> None:

@@ -110,6 +110,24 @@ def test_deactivated_person_is_not_made_a_member(procedure: Procedure) -> None:
     assert caught.value.problems == ("groups[0].members[1]: dave is deactivated. Allowed: an active user.",)
 
 
+def many_folders(procedure: Procedure) -> tuple[BucketGrantEntry, ...]:
+    """Grant more folders than a session can name, beside the whole bucket, and return them as a file lists them."""
+    folders = [f"{'deep/' * 8}{number}/" for number in range(40)]
+    for folder in folders:
+        factories.BucketGrantFactory(role=procedure.role_b, bucket=procedure.bucket, prefix=folder)
+    return tuple(replace(GRANT, where=f"bucket_grants[{index}]", prefix=folder) for index, folder in enumerate(folders))
+
+
+def test_what_would_leave_a_mapping_without_sessions_is_refused(procedure: Procedure) -> None:
+    procedure.map(access="READ")
+    with pytest.raises(InvalidConfig) as caught:
+        applied(Config(roles=(ROLE_B,), bucket_grants=many_folders(procedure)))
+    [problem] = caught.value.problems
+    assert problem.startswith("bucket_grants: The session policy for")
+    assert "deployment/MyRoleA for analysts" in problem
+    assert BucketGrant.objects.get(pk=procedure.bucket_grant.pk).is_open
+
+
 # --- allowed ---
 
 
@@ -189,6 +207,27 @@ def test_grant_with_another_level_ends_and_begins_anew(procedure: Procedure) -> 
     procedure.bucket_grant.refresh_from_db()
     assert not procedure.bucket_grant.is_open
     assert BucketGrant.objects.open().get().access == "READ"
+
+
+@pytest.mark.parametrize(
+    ("whole", "mapping"),
+    [
+        ((replace(GRANT, access=AccessLevel.READ),), replace(MAPPING, access=AccessLevel.READ)),
+        ((), MAPPING),
+        ((), replace(MAPPING, access=AccessLevel.READ, prefix="deep/" * 8 + "1/")),
+    ],
+    ids=["another level", "mapping widened", "mapping narrowed"],
+)
+def test_sessions_have_to_be_possible_when_all_is_applied_and_not_in_between(
+    whole: tuple[BucketGrantEntry, ...], mapping: MappingEntry, procedure: Procedure
+) -> None:
+    row = procedure.map(access="READ")
+    listed = (*whole, *many_folders(procedure))
+    group = replace(ANALYSTS, mappings=(mapping,))
+    applied(Config(roles=(ROLE_B,), bucket_grants=listed, groups=(group,)))
+    row.refresh_from_db()
+    assert (row.is_open, row.access, row.prefix) == (True, mapping.access, mapping.prefix)
+    assert BucketGrant.objects.open().count() == len(listed)
 
 
 def test_what_the_file_does_not_list_is_left_alone(procedure: Procedure) -> None:

@@ -17,7 +17,7 @@ from tests.factories import (
     IamRoleFactory,
     Procedure,
 )
-from tests.operations.conftest import event, runs
+from tests.operations.conftest import ended, event, runs
 
 
 @pytest.fixture
@@ -77,6 +77,45 @@ def test_a_target_with_more_folders_than_a_narrowed_session_can_name_is_refused(
     with pytest.raises(PolicyTooLarge):
         grant_assume_role(actor=alice, source=procedure.role_a, target=role_c)
     assert not AssumeRoleGrant.objects.filter(target=role_c).exists()
+
+
+def many_folders(role: IamRole, count: int = 40) -> None:
+    bucket = BucketFactory(account=role.account)
+    for number in range(count):
+        BucketGrantFactory(role=role, bucket=bucket, prefix=f"{'deep/' * 8}{number}/")
+
+
+def test_a_target_role_with_more_folders_than_its_sessions_can_name_does_not_become_a_source(
+    procedure: Procedure, role_c: IamRole, alice: User
+) -> None:
+    mapping = procedure.map()  # not narrowed: until now its sessions needed no session policy
+    many_folders(procedure.role_b)
+    ended(procedure.bucket_grant)
+    with pytest.raises(PolicyTooLarge, match=r"AWS allows 2,048") as refusal:
+        grant_assume_role(actor=alice, source=procedure.role_b, target=role_c)
+    assert str(mapping) in refusal.value.message
+    assert not AssumeRoleGrant.objects.filter(target=role_c).exists()
+
+
+def test_a_target_role_whose_sessions_can_name_its_folders_becomes_a_source(
+    procedure: Procedure, role_c: IamRole, alice: User
+) -> None:
+    procedure.map()
+    many_folders(procedure.role_b, count=5)
+    ended(procedure.bucket_grant)
+    assert grant_assume_role(actor=alice, source=procedure.role_b, target=role_c).is_open
+
+
+def test_a_role_that_is_a_source_and_has_many_folders_does_not_become_the_target_of_a_mapping(
+    procedure: Procedure, role_c: IamRole, alice: User
+) -> None:
+    many_folders(role_c)
+    procedure.map()
+    onward = AssumeRoleGrantFactory(source=role_c)
+    with pytest.raises(PolicyTooLarge):
+        grant_assume_role(actor=alice, source=procedure.role_a, target=role_c)
+    ended(onward)
+    assert grant_assume_role(actor=alice, source=procedure.role_a, target=role_c).is_open
 
 
 def test_a_grant_begins_is_recorded_and_provisions_the_source_in_use(

@@ -13,6 +13,7 @@ from roles.operations import map_role_to_group as module
 from roles.operations.map_role_to_group import check_map_role_to_group, map_role_to_group
 from roles.provisioning import desired, outbox
 from tests.factories import (
+    AssumeRoleGrantFactory,
     BucketFactory,
     BucketGrantFactory,
     GroupRoleFactory,
@@ -20,7 +21,7 @@ from tests.factories import (
     Procedure,
     UserGroupFactory,
 )
-from tests.operations.conftest import event, runs, traces
+from tests.operations.conftest import ended, event, runs, traces
 
 
 def wish(procedure: Procedure, **given: Any) -> dict[str, Any]:
@@ -101,6 +102,20 @@ def test_a_narrowing_that_no_session_policy_has_room_for_is_refused(procedure: P
     assert refusal.value.limit == 2_048
     assert not GroupRole.objects.exists()
     assert map_role_to_group(actor=alice, **wish(procedure)).is_open  # not narrowed: no session policy
+
+
+def test_a_target_that_may_assume_others_and_has_too_many_folders_for_a_session_policy_is_refused(
+    procedure: Procedure, alice: User
+) -> None:
+    for number in range(40):
+        BucketGrantFactory(role=procedure.role_b, bucket=procedure.bucket, prefix=f"{'deep/' * 8}{number}/")
+    ended(procedure.bucket_grant)
+    onward = AssumeRoleGrantFactory(source=procedure.role_b)
+    with pytest.raises(PolicyTooLarge):
+        map_role_to_group(actor=alice, **wish(procedure))
+    assert not GroupRole.objects.exists()
+    ended(onward)
+    assert map_role_to_group(actor=alice, **wish(procedure)).is_open
 
 
 @pytest.mark.parametrize("operation", [map_role_to_group, check_map_role_to_group])

@@ -359,6 +359,7 @@ CHANGES: dict[str, Any] = {
     "grant's level": lambda world, mapping: BucketGrant.objects.update(access="READ"),
     "bucket's key": lambda world, mapping: Bucket.objects.update(kms_key_arn="arn:aws:kms:x"),
     "attribution": lambda world, mapping: IamRole.objects.filter(name="MyRoleB").update(attribution=False),
+    "target may assume others": lambda world, mapping: factories.AssumeRoleGrantFactory(source=world.role_b),
     "role renamed": lambda world, mapping: IamRole.objects.filter(name="MyRoleB").update(name="MyRoleC"),
     "a bucket's account disabled": lambda world, mapping: Suspension.objects.create(
         account=factories.BucketGrantFactory(role=world.role_b, bucket=factories.BucketFactory()).bucket.account,
