@@ -85,7 +85,9 @@ def in_queue() -> str:
     return in_folder(folder)
 
 
-def in_folder(folder: Path, *, without: Iterable[str] = ()) -> str:
-    """Return what is in all files below a folder, but those with the names in `without`."""
-    files = [file for file in sorted(folder.rglob("*")) if file.is_file() and file.name not in set(without)]
+def in_folder(folder: Path, *, without: str = "") -> str:
+    """Return what is in all files below a folder, but not in its folder of the name `without`."""
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+    if without:
+        files = [file for file in files if folder / without not in file.parents]
     return "\n".join(f"{file}\n{file.read_bytes().decode('utf-8', 'replace')}" for file in files)

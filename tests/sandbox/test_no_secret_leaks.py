@@ -21,7 +21,6 @@ from django.urls import reverse
 from django.views.debug import ExceptionReporter
 
 from roles import tasks
-from roles.api import container
 from roles.aws import sts
 from roles.aws.sandbox import SandboxServer
 from roles.models import AuditEvent, GroupRole, IssuedToken, ProvisioningRun, User
@@ -31,7 +30,7 @@ from roles.policies import builders
 from roles.portal.views import credentials as credentials_view
 from roles.portal.views import tools as tools_view
 from roles.provisioning import outbox
-from roles.tokens import bearers, cache
+from roles.tokens import bearers, cache, formats
 from roles.tokens.cache import cache as backend
 from tests import factories
 from tests.api.computer import VERIFIER, authorise
@@ -202,7 +201,7 @@ def what_nobody_expected(day: Day, bearer: str, monkeypatch: pytest.MonkeyPatch)
         (tools_view, "Source", lambda: day.post("credentials_fresh", *day.access)),
         (bearers, "record", lambda: day.post("credentials_fresh", *day.access)),
         (bearers, "_session_of", lambda: day.collected(bearer)),
-        (container.formats, "container_credentials", lambda: day.collected(bearer)),
+        (formats, "container_credentials", lambda: day.collected(bearer)),
     )
     for module, name, ask in tries:
         with monkeypatch.context() as broken:
