@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -20,16 +21,17 @@ from roles.tokens import bearers
 NAME = "xacct-credentials"
 _FILE = Path(__file__).with_name("xacct_credentials.py")
 _PLACE_OF_ADDRESS = 'PORTAL = ""'
+_PLACE_OF_ENDPOINT = 'ENDPOINT = ""'
 
 
 @login_not_required  # the same for everybody, and no secret
 @require_safe
 def download(request: HttpRequest) -> HttpResponse:
-    """Give the program, with the address of this portal in it."""
+    """Give the program, with the address of this portal in it, and of its AWS if that is a sandbox."""
     address = request.build_absolute_uri("/").rstrip("/")
-    answer = HttpResponse(
-        _source().replace(_PLACE_OF_ADDRESS, f"PORTAL = {address!r}", 1), content_type="text/x-python; charset=utf-8"
-    )
+    program = _source().replace(_PLACE_OF_ADDRESS, f"PORTAL = {address!r}", 1)
+    program = program.replace(_PLACE_OF_ENDPOINT, f"ENDPOINT = {settings.XACCT_AWS_ENDPOINT_URL!r}", 1)
+    answer = HttpResponse(program, content_type="text/x-python; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="{NAME}"'
     return answer
 

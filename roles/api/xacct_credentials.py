@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 PORTAL = ""  # the portal fills in its own address when it hands this program out
+ENDPOINT = ""  # and the address of its AWS sandbox, if it works with one
 TIMEOUT_SECONDS = 30
 LONGEST_ANSWER = 1 << 20
 
@@ -101,6 +102,8 @@ def _sign_in(portal: str, access: tuple[str, str], open_browser: bool) -> None:
     command = " ".join(_quoted(part) for part in (sys.executable, os.path.abspath(sys.argv[0])))
     sys.stderr.write("\nSigned in. For the AWS CLI and SDKs, put this into ~/.aws/config:\n\n")
     sys.stderr.write(f"[profile xacct]\ncredential_process = {command} get {access[0]}/{access[1]}\n")
+    if ENDPOINT:
+        sys.stderr.write(f"endpoint_url = {ENDPOINT}\n")
 
 
 def _get(portal: str, access: tuple[str, str]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
 from django.template.loader import render_to_string
@@ -27,12 +28,12 @@ from roles.values.spans import in_minutes
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A tab: what it is called, what to do with it, and what makes the text of credentials and a region."""
+    """A tab: what it is called, what to do with it, and what makes the text of credentials and a place."""
 
     name: str
     label: str
     help: str
-    text_of: Callable[[Credentials, str], str]
+    text_of: Callable[[Credentials, formats.Place], str]
 
     @property
     def hole(self) -> str:
@@ -67,6 +68,7 @@ def panel_of(request: HttpRequest, token: Token, *, slot: str) -> SafeString:
     """Return the panel of a token. `slot` makes its ids differ from those of another panel on the page."""
     access, ids = f"{token.mapping.pk}/{token.target_id}", (token.mapping.pk, token.target_id)
     address = request.build_absolute_uri("/")
+    place = formats.Place(token.region, settings.XACCT_AWS_ENDPOINT_URL)
     frame = _frame(
         is_attributed=token.attributed,
         is_taken_by_sdks=container_blocks.is_taken_by_sdks(address),
@@ -87,8 +89,8 @@ def panel_of(request: HttpRequest, token: Token, *, slot: str) -> SafeString:
         fresh=_path("credentials_fresh", *ids),
         console=_path("aws_console", *ids),
         sign_in=container_blocks.program_sign_in(address.rstrip("/") + _path("xacct_credentials"), access),
-        config=container_blocks.program_profile(access, token.region),
-        **{shape.name: shape.text_of(token.credentials, token.region) for shape in SHAPES},
+        config=container_blocks.program_profile(access, place),
+        **{shape.name: shape.text_of(token.credentials, place) for shape in SHAPES},
     )
 
 

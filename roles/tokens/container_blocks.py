@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from roles.tokens.formats import (
     PROFILE_NAME,
     SPECIAL_IN_CMD,
+    Place,
     lines_of,
     plain,
     quoted_fish,
@@ -33,21 +34,17 @@ IN_THE_WAY = (
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where credentials come from: the portal's address for one access, its bearer, and the region for the tool."""
+    """Where credentials come from: the portal's address for one access, its bearer, and where the tool finds AWS."""
 
     uri: str
-    region: str
+    place: Place
     name: str  # of the file; letters, digits and dashes
     bearer: str = field(repr=False)
 
     @property
     def variables(self) -> tuple[tuple[str, str], ...]:
         """The variables that hold no path and no secret."""
-        return (
-            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", plain(self.uri)),
-            ("AWS_REGION", plain(self.region)),
-            ("AWS_DEFAULT_REGION", plain(self.region)),
-        )
+        return (("AWS_CONTAINER_CREDENTIALS_FULL_URI", plain(self.uri)), *self.place.variables)
 
 
 def is_taken_by_sdks(uri: str) -> bool:
@@ -128,13 +125,13 @@ BLOCKS: tuple[tuple[str, str, Callable[[Source], str]], ...] = (
 )
 
 
-def program_profile(access: str, region: str) -> str:
+def program_profile(access: str, place: Place) -> str:
     """Return a section for `~/.aws/config` that asks `xacct-credentials`. SDKs start it without a shell: no `~`."""
     return lines_of(
         (
             f"[profile {PROFILE_NAME}]",
             f"credential_process = /full/path/to/xacct-credentials get {plain(access)}",
-            f"region = {plain(region)}",
+            *place.profile,
         )
     )
 

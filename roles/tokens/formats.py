@@ -5,56 +5,92 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC
+from urllib.parse import urlsplit
 
 from roles.errors import TokenUnavailable
 from roles.values.credentials import Credentials
 
 PROFILE_NAME = "xacct"
 _PLAIN = re.compile(r"\A[\x21-\x7e]+\Z")  # what AWS's credentials are made of; nothing that could start a new line
+# Where S3 is in AWS's other partitions, which not every tool finds by the region alone (AWS General Reference, S3).
+_S3_ELSEWHERE = {"cn-": "s3.{}.amazonaws.com.cn", "us-gov-": "s3.{}.amazonaws.com"}
 SPECIAL_IN_CMD = re.compile(r'["%!^]')  # cmd has no way to quote these
 
 
-def environment(credentials: Credentials, region: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a tool finds AWS: the region, and an address (`http://host:port`) if it is a sandbox and not AWS itself."""
+
+    region: str
+    endpoint: str = ""
+
+    @property
+    def variables(self) -> tuple[tuple[str, str], ...]:
+        """The environment variables. The CLI reads `AWS_DEFAULT_REGION`, most SDKs `AWS_REGION`."""
+        region = plain(self.region)
+        sandbox = (("AWS_ENDPOINT_URL", plain(self.endpoint)),) if self.endpoint else ()
+        return (("AWS_REGION", region), ("AWS_DEFAULT_REGION", region), *sandbox)
+
+    @property
+    def profile(self) -> tuple[str, ...]:
+        """The lines of an AWS profile."""
+        sandbox = (f"endpoint_url = {plain(self.endpoint)}",) if self.endpoint else ()
+        return (f"region = {plain(self.region)}", *sandbox)
+
+    @property
+    def s3_host(self) -> str:
+        """The host of S3, and its port, where a tool has to be told; else nothing."""
+        if self.endpoint:
+            return urlsplit(plain(self.endpoint)).netloc
+        hosts = (
+            host.format(plain(self.region)) for start, host in _S3_ELSEWHERE.items() if self.region.startswith(start)
+        )
+        return next(hosts, "")
+
+
+def environment(credentials: Credentials, place: Place) -> str:
     """Return `export` lines for bash, zsh and other POSIX shells."""
-    return lines_of(f"export {name}={quoted_posix(value)}" for name, value in _variables(credentials, region))
+    return lines_of(f"export {name}={quoted_posix(value)}" for name, value in _variables(credentials, place))
 
 
-def fish(credentials: Credentials, region: str) -> str:
+def fish(credentials: Credentials, place: Place) -> str:
     """Return `set` lines for fish."""
-    return lines_of(f"set -gx {name} {quoted_fish(value)}" for name, value in _variables(credentials, region))
+    return lines_of(f"set -gx {name} {quoted_fish(value)}" for name, value in _variables(credentials, place))
 
 
-def powershell(credentials: Credentials, region: str) -> str:
+def powershell(credentials: Credentials, place: Place) -> str:
     """Return assignments for PowerShell."""
-    return lines_of(f"$Env:{name} = {quoted_powershell(value)}" for name, value in _variables(credentials, region))
+    return lines_of(f"$Env:{name} = {quoted_powershell(value)}" for name, value in _variables(credentials, place))
 
 
-def cmd(credentials: Credentials, region: str) -> str:
+def cmd(credentials: Credentials, place: Place) -> str:
     """Return `set` lines for cmd.exe, or a remark if a value holds a character that it cannot quote."""
-    variables = _variables(credentials, region)
+    variables = _variables(credentials, place)
     if any(SPECIAL_IN_CMD.search(value) for _, value in variables):
         return "rem These credentials cannot be written safely for cmd; use PowerShell.\n"
     return lines_of(f'set "{name}={value}"' for name, value in variables)
 
 
-def aws_profile(credentials: Credentials, region: str) -> str:
+def aws_profile(credentials: Credentials, place: Place) -> str:
     """Return a section for `~/.aws/credentials`, named `PROFILE_NAME`."""
-    key_id, secret, token, place = (plain(value) for value in _values(credentials, region))
+    key_id, secret, token = _values(credentials)
     return lines_of(
         (
             f"[{PROFILE_NAME}]",
             f"aws_access_key_id = {key_id}",
             f"aws_secret_access_key = {secret}",
             f"aws_session_token = {token}",
-            f"region = {place}",
+            *place.profile,
         )
     )
 
 
-def boto3(credentials: Credentials, region: str) -> str:
+def boto3(credentials: Credentials, place: Place) -> str:
     """Return Python that makes a boto3 session. Literals of Python are made by `repr`."""
-    key_id, secret, token, place = (plain(value) for value in _values(credentials, region))
+    sandbox = f", endpoint_url={plain(place.endpoint)!r}" if place.endpoint else ""
+    key_id, secret, token = _values(credentials)
     return lines_of(
         (
             "import boto3",
@@ -63,29 +99,31 @@ def boto3(credentials: Credentials, region: str) -> str:
             f"    aws_access_key_id={key_id!r},",
             f"    aws_secret_access_key={secret!r},",
             f"    aws_session_token={token!r},",
-            f"    region_name={place!r},",
+            f"    region_name={plain(place.region)!r},",
             ")",
-            's3 = session.client("s3")',
+            f's3 = session.client("s3"{sandbox})',
         )
     )
 
 
-def spark(credentials: Credentials, region: str) -> str:
+def spark(credentials: Credentials, place: Place) -> str:
     """Return lines for `spark-defaults.conf`. Hadoop's S3A takes a token of a fixed life from its own provider."""
-    key_id, secret, token, place = (plain(value) for value in _values(credentials, region))
+    key_id, secret, token = _values(credentials)
     settings = (
         ("aws.credentials.provider", "org.apache.hadoop.fs.s3a.TemporaryAWSCredentialsProvider"),
         ("access.key", key_id),
         ("secret.key", secret),
         ("session.token", token),
-        ("endpoint.region", place),
+        ("endpoint.region", plain(place.region)),
+        *((("endpoint", place.endpoint or place.s3_host),) if place.s3_host else ()),
+        *((("path.style.access", "true"),) if place.endpoint else ()),
     )
     return lines_of(f"spark.hadoop.fs.s3a.{name} {value}" for name, value in settings)
 
 
-def duckdb(credentials: Credentials, region: str) -> str:
+def duckdb(credentials: Credentials, place: Place) -> str:
     """Return a statement for DuckDB, whose secrets last as long as its process does."""
-    key_id, secret, token, place = (_sql(plain(value)) for value in _values(credentials, region))
+    key_id, secret, token = (_sql(value) for value in _values(credentials))
     return lines_of(
         (
             "INSTALL httpfs;",
@@ -95,15 +133,23 @@ def duckdb(credentials: Credentials, region: str) -> str:
             f"    KEY_ID {key_id},",
             f"    SECRET {secret},",
             f"    SESSION_TOKEN {token},",
-            f"    REGION {place}",
+            *(f"    {option}," for option in _duckdb_endpoint(place)),
+            f"    REGION {_sql(plain(place.region))}",
             ");",
         )
     )
 
 
-def rclone(credentials: Credentials, region: str) -> str:
+def _duckdb_endpoint(place: Place) -> tuple[str, ...]:
+    told = (f"ENDPOINT {_sql(place.s3_host)}",) if place.s3_host else ()
+    if not place.endpoint:
+        return told
+    return (*told, "URL_STYLE 'path'", f"USE_SSL {str(place.endpoint.startswith('https:')).lower()}")
+
+
+def rclone(credentials: Credentials, place: Place) -> str:
     """Return a section for `rclone.conf`, named `PROFILE_NAME`."""
-    key_id, secret, token, place = (plain(value) for value in _values(credentials, region))
+    key_id, secret, token = _values(credentials)
     return lines_of(
         (
             f"[{PROFILE_NAME}]",
@@ -113,13 +159,15 @@ def rclone(credentials: Credentials, region: str) -> str:
             f"access_key_id = {key_id}",
             f"secret_access_key = {secret}",
             f"session_token = {token}",
-            f"region = {place}",
+            f"region = {plain(place.region)}",
+            *((f"endpoint = {place.endpoint or place.s3_host}",) if place.s3_host else ()),
+            *(("force_path_style = true",) if place.endpoint else ()),
             "no_check_bucket = true",
         )
     )
 
 
-def credential_process(credentials: Credentials, _region: str) -> str:
+def credential_process(credentials: Credentials, _place: Place) -> str:
     """Return what a program named as `credential_process` prints (AWS SDKs: "Process credential provider").
 
     `Expiration` is ISO 8601 in UTC. The format has no place for a region.
@@ -148,20 +196,17 @@ def _expiration(credentials: Credentials) -> str:
     return credentials.expires_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _values(credentials: Credentials, region: str) -> tuple[str, str, str, str]:
-    return credentials.access_key_id, credentials.secret_access_key, credentials.session_token, region
-
-
-def _variables(credentials: Credentials, region: str) -> tuple[tuple[str, str], ...]:
-    """Return the environment variables. The CLI reads `AWS_DEFAULT_REGION`, most SDKs `AWS_REGION`."""
-    key_id, secret, token, place = (plain(value) for value in _values(credentials, region))
+def _values(credentials: Credentials) -> tuple[str, str, str]:
     return (
-        ("AWS_ACCESS_KEY_ID", key_id),
-        ("AWS_SECRET_ACCESS_KEY", secret),
-        ("AWS_SESSION_TOKEN", token),
-        ("AWS_REGION", place),
-        ("AWS_DEFAULT_REGION", place),
+        plain(credentials.access_key_id),
+        plain(credentials.secret_access_key),
+        plain(credentials.session_token),
     )
+
+
+def _variables(credentials: Credentials, place: Place) -> tuple[tuple[str, str], ...]:
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    return (*zip(names, _values(credentials), strict=True), *place.variables)
 
 
 def plain(value: str) -> str:

@@ -160,6 +160,7 @@ def test_anybody_may_download_it_and_it_knows_its_portal() -> None:
     assert answer.status_code == 200
     assert program.NAME in answer["Content-Disposition"]
     assert b"PORTAL = 'http://localhost'" in answer.content
+    assert b"ENDPOINT = ''" in answer.content
 
 
 def test_before_signing_in_it_says_how_and_ends_with_1(computer: Computer, live: tuple[Client, str]) -> None:

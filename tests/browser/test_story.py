@@ -21,6 +21,7 @@ from roles.policies.document import parse
 from roles.policies.equivalence import same_statement
 from tests.browser.people import Person
 from tests.demo import Demo
+from tests.sandbox.searching import hits, in_folder
 
 pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
 
@@ -69,6 +70,7 @@ def test_access_is_given_used_seen_and_taken_away(
     assert denied(assume(story, as_role_a, ROLE_B))
     assert denied(listing(story, before))
     somebody_elses_statement_is_still_there(story)
+    what_bob_was_given_is_nowhere_in_the_portals_files(story, before)
     assert [problem for person in (alice, audrey, bob, carol) for problem in unexpected(person)] == []
 
 
@@ -297,6 +299,14 @@ def bob_is_refused_a_new_token(story: Story) -> None:
     bob.click_menu("My access")
     bob.sees("You have no access to any bucket yet.")
     assert bob.open(story.folder).status == 404
+
+
+def what_bob_was_given_is_nowhere_in_the_portals_files(story: Story, given: dict[str, str]) -> None:
+    """Search the database, the queue, and what all processes logged and printed; `sandbox` is AWS's own."""
+    places = {"files": in_folder(story.demo.folder, without="sandbox"), "printed": story.demo.said}
+    assert "portal.sqlite3" in places["files"] and "web server.log" in places["files"]
+    assert hits([given["key_id"]], places) == ["files"], "the history names the access key"
+    assert hits([given["secret"], given["token"]], places) == []
 
 
 # --- AWS, asked directly ---

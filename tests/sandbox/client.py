@@ -1,7 +1,7 @@
 """Somebody's own program that uses one tool for as long as it runs: commands in, a line each; answers out, a line each.
 
 Run by its path in the environment where the tool is installed; it knows nothing of the portal and gets no credentials
-but those that the tool finds by itself.
+and no address of AWS but those that the tool finds by itself.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 BUCKET = "example-data"
 
 
-def boto3_tool(endpoint: str) -> dict[str, Callable[..., Any]]:
+def boto3_tool() -> dict[str, Callable[..., Any]]:
     """Return what a command does, with boto3."""
     import boto3  # noqa: PLC0415 (each environment has its own tools)
 
     session = boto3.Session()
-    s3 = session.client("s3", endpoint_url=endpoint)
+    s3 = session.client("s3")
     return {
         "list": lambda prefix: [
             row["Key"] for row in s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
@@ -31,11 +31,11 @@ def boto3_tool(endpoint: str) -> dict[str, Callable[..., Any]]:
     }
 
 
-def s3fs_tool(endpoint: str) -> dict[str, Callable[..., Any]]:
+def s3fs_tool() -> dict[str, Callable[..., Any]]:
     """Return what a command does, with s3fs. Listings are not kept."""
     import s3fs  # noqa: PLC0415
 
-    fs = s3fs.S3FileSystem(client_kwargs={"endpoint_url": endpoint}, use_listings_cache=False)
+    fs = s3fs.S3FileSystem(use_listings_cache=False)
     return {
         "list": lambda prefix: [path.removeprefix(f"{BUCKET}/") for path in fs.ls(f"{BUCKET}/{prefix}", detail=False)],
         "read": lambda key: fs.cat_file(f"{BUCKET}/{key}").decode(),
@@ -43,11 +43,12 @@ def s3fs_tool(endpoint: str) -> dict[str, Callable[..., Any]]:
     }
 
 
-def pyarrow_tool(endpoint: str) -> dict[str, Callable[..., Any]]:
+def pyarrow_tool() -> dict[str, Callable[..., Any]]:
     """Return what a command does, with PyArrow's S3 filesystem."""
     from pyarrow import fs  # noqa: PLC0415
 
-    s3 = fs.S3FileSystem(endpoint_override=endpoint, region=os.environ["AWS_REGION"])
+    # Of what the page shows, PyArrow alone does not read the address by itself.
+    s3 = fs.S3FileSystem(region=os.environ["AWS_REGION"], endpoint_override=os.environ.get("AWS_ENDPOINT_URL"))
 
     def read(key: str) -> str:
         with s3.open_input_stream(f"{BUCKET}/{key}") as file:
@@ -74,7 +75,7 @@ def main() -> None:
     for line in sys.stdin:
         name, *arguments = json.loads(line)
         try:
-            commands = commands or TOOLS[sys.argv[1]](sys.argv[2])
+            commands = commands or TOOLS[sys.argv[1]]()
             answer = {"answer": commands[name](*arguments)}
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}

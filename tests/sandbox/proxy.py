@@ -5,14 +5,17 @@ Signatures cover the Host header, which is passed on as it came.
 
 from __future__ import annotations
 
+import html
 import http.client
+import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from urllib.parse import parse_qs, urlsplit
 
+_SECRET = re.compile(r"<(?:SecretAccessKey|SessionToken)>([^<]+)<")
 WRITES = ("Create", "Put", "Delete", "Update", "Add", "Remove", "Tag", "Untag", "Attach", "Detach")
 
 
@@ -22,6 +25,7 @@ class Call:
 
     name: str
     status: int
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def is_write(self) -> bool:
@@ -49,6 +53,11 @@ class CallLog:
         return [call.name for call in self._calls]
 
     @property
+    def secrets(self) -> list[str]:
+        """Each secret access key and session token that AWS has answered with."""
+        return [secret for call in self._calls for secret in call.secrets]
+
+    @property
     def writes(self) -> list[str]:
         """The calls that change AWS, by name."""
         return [call.name for call in self._calls if call.is_write]
@@ -66,6 +75,12 @@ def call_name(method: str, target: str, body: bytes) -> str:
         return "GetBucketLocation"
     kind = "Object" if len(url.path.strip("/").split("/", 1)) > 1 else "Bucket"
     return "ListObjects" if "list-type" in query else f"{method.title()}{kind}"
+
+
+def secrets_in(name: str, content: bytes) -> tuple[str, ...]:
+    """Return the secrets in the answer to a call that gives keys out."""
+    gives = name in {"AssumeRole", "CreateAccessKey", "GetSessionToken"}
+    return tuple(html.unescape(found) for found in _SECRET.findall(content.decode())) if gives else ()
 
 
 def _do_nothing(_count: int) -> None:
@@ -141,7 +156,7 @@ class Proxy:
             content = answer.read()
         finally:
             sandbox.close()
-        self.log.add(Call(name, answer.status))
+        self.log.add(Call(name, answer.status, secrets_in(name, content)))
         self.before_answer(len(self.log.names))
         self._answer(request, answer, content)
 

@@ -25,9 +25,11 @@ from django.conf import settings as django_settings
 from django.test import Client
 from django.urls import reverse
 
+from roles import tasks
 from roles.aws.sandbox_documents import BUCKET
 from roles.context import SystemActor
-from roles.models import GroupRole, IssuedToken
+from roles.models import GroupRole, IssuedToken, User
+from roles.operations.cut_off import Whose, cut_off
 from roles.operations.unmap_role import unmap_role
 from roles.tokens import cache, formats
 from roles.values.credentials import Credentials
@@ -55,26 +57,33 @@ class Person:
     home: Path
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
 
-    def pasted(self) -> dict[str, str]:
-        """Return a shell's environment after the block of "Keeps itself fresh" for bash was pasted into it."""
-        address = reverse("credentials_fresh", args=[self.mapping.pk, self.world.rows.role_b.pk])
-        page = self.browser.post(address, headers={"Host": self.portal.removeprefix("http://")}).content.decode()
-        found = re.search(r'<pre [^>]*id="[^"]*-bash-text"[^>]*>(.*?)</pre>', page, flags=re.DOTALL)
+    def shown(self, name: str, tab: str, *arguments: int) -> str:
+        """Return the text of a tab of the page that answers a POST, as its Copy button takes it."""
+        host = {"Host": self.portal.removeprefix("http://")}
+        page = self.browser.post(reverse(name, args=arguments), headers=host).content.decode()
+        found = re.search(rf'<pre [^>]*id="[^"]*-{tab}-text"[^>]*>(.*?)</pre>', page, flags=re.DOTALL)
         assert found, page
-        plain = {"HOME": str(self.home), "PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true"}
-        block = html.unescape(found.group(1))
-        answer = subprocess.run(["bash", "-c", f"{block}\nenv -0"], env=plain, capture_output=True, check=True)
+        return html.unescape(found.group(1))
+
+    def pasted(self, block: str = "") -> dict[str, str]:
+        """Return a shell's environment after a block was pasted into it: if none is given, that of "Set up a tool"."""
+        block = block or self.shown("credentials_fresh", "bash", self.mapping.pk, self.world.rows.role_b.pk)
+        answer = subprocess.run(["bash", "-c", f"{block}\nenv -0"], env=self.plain, capture_output=True, check=True)
         return dict(line.split("=", 1) for line in answer.stdout.decode().split("\0") if line)
+
+    @property
+    def plain(self) -> dict[str, str]:
+        """A shell into which nothing was pasted."""
+        return {"HOME": str(self.home), "PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true"}
 
     def start(self, tool: str, environment: dict[str, str] | None = None) -> Tool:
         """Start a tool in a shell of its own."""
         shell = environment or self.pasted()
-        endpoint = self.world.endpoint_url
         if tool == "aws":
-            return CommandLine(shell, endpoint)
+            return CommandLine(shell)
         python = sys.executable if tool == "boto3" else str(TOOLS_BIN / "python")
         process = subprocess.Popen(
-            [python, str(CLIENT), tool, endpoint],
+            [python, str(CLIENT), tool],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -122,7 +131,6 @@ class CommandLine(Tool):
     """The AWS CLI."""
 
     shell: dict[str, str]
-    endpoint: str
 
     def do(self, *command: str) -> Any:
         name, key, *text = command
@@ -132,7 +140,7 @@ class CommandLine(Tool):
             "write": ["s3", "cp", "-", f"s3://{BUCKET}/{key}"],
         }[name]
         answer = subprocess.run(
-            [str(TOOLS_BIN / "aws"), "--endpoint-url", self.endpoint, *what],
+            [str(TOOLS_BIN / "aws"), *what],
             env=self.shell,
             input="".join(text),
             capture_output=True,
@@ -151,6 +159,7 @@ class CommandLine(Tool):
 def bob(live_server: Any, world: World, tmp_path: Path, settings: Any) -> Iterator[Person]:
     """Bob, who may read and write in team/ alone."""
     settings.ALLOWED_HOSTS = ["*"]
+    settings.XACCT_AWS_ENDPOINT_URL = world.endpoint_url  # the page names it: tools ask the sandbox itself, not a proxy
     browser = Client()
     browser.force_login(world.rows.bob)
     portal = live_server.url.replace("localhost", "127.0.0.1")
@@ -265,8 +274,26 @@ def test_after_signing_out_a_tool_is_refused_within_seconds_when_it_next_refresh
     assert seconds_until_refused(tool) <= SOON_SECONDS
 
 
-def test_after_signing_out_pyarrow_gets_no_new_token_and_its_old_one_dies_as_it_would(bob: Person, short: None) -> None:
-    # The AWS SDK for C++ goes on with what it has when a refresh is refused, until AWS refuses that too.
+def test_after_signing_out_pyarrow_goes_on_with_what_it_holds_until_an_admin_cuts_it_off(
+    bob: Person, alice: User, short: None
+) -> None:
+    # The AWS SDK for C++ goes on with what it has when a refresh is refused, also past the end that it was told.
+    tool = bob.start("pyarrow")
+    assert tool.do("read", "team/notes.md")
+    bob.sign_out()
+    time.sleep(SHORT_SECONDS + 1)
+    assert tool.do("read", "team/notes.md")
+    assert IssuedToken.objects.count() == 1
+    time.sleep(1.1)  # AWS's issue times have whole seconds
+    (_, (run,)) = cut_off(actor=alice, whose=Whose(user=bob.world.rows.bob))
+    tasks.reconcile_run(run.pk)
+    assert seconds_until_refused(tool) <= SOON_SECONDS
+    assert IssuedToken.objects.count() == 1
+
+
+def test_after_signing_out_pyarrow_gets_no_new_token_once_aws_takes_its_old_one_no_more(
+    bob: Person, short: None
+) -> None:
     tool = bob.start("pyarrow")
     assert tool.do("read", "team/notes.md")
     bob.sign_out()
@@ -282,6 +309,37 @@ def test_after_unmapping_a_tool_is_refused_when_it_next_refreshes(bob: Person, s
     assert seconds_until_refused(tool) <= SOON_SECONDS
 
 
+# --- a copy that expires ---
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_the_lines_for_bash_open_the_access_and_nothing_beside_it(bob: Person, name: str) -> None:
+    tool = bob.start(name, bob.pasted(bob.shown("credentials", "bash", bob.mapping.pk)))
+    assert DENIED.search(refusal_of(tool, "read", "team-secret/plan.md"))
+    assert "One shared folder" in tool.do("read", "team/notes.md")
+
+
+@pytest.mark.parametrize("name", ["boto3", "s3fs", "aws"])
+def test_the_profile_opens_the_access_and_nothing_beside_it(bob: Person, name: str) -> None:
+    file = bob.home / ".aws" / "credentials"
+    file.parent.mkdir()
+    file.write_text(bob.shown("credentials", "profile", bob.mapping.pk))
+    tool = bob.start(name, bob.plain | {"AWS_PROFILE": formats.PROFILE_NAME})
+    assert DENIED.search(refusal_of(tool, "read", "team-secret/plan.md"))
+    assert "One shared folder" in tool.do("read", "team/notes.md")
+
+
+def test_the_lines_for_boto3_open_the_access_and_nothing_beside_it(bob: Person) -> None:
+    block = bob.shown("credentials", "boto3", bob.mapping.pk)
+    for key, is_open in (("team-secret/plan.md", False), ("team/notes.md", True)):
+        read = f"{block}print(s3.get_object(Bucket={BUCKET!r}, Key={key!r})['Body'].read())"
+        answer = subprocess.run(
+            [sys.executable, "-c", read], env=bob.plain, capture_output=True, text=True, check=False
+        )
+        assert ("One shared folder" in answer.stdout) is is_open
+        assert bool(DENIED.search(answer.stderr)) is not is_open
+
+
 # --- xacct-credentials ---
 
 
@@ -293,8 +351,8 @@ def test_the_aws_cli_uses_xacct_credentials_until_the_person_signs_out(bob: Pers
     profile = signed.stderr[signed.stderr.index("[profile xacct]") :]
     config = tmp_path / "config"
     config.write_text(f"{profile}region = us-east-1\n")
-    shell = {"HOME": str(computer.home), "PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true"}
-    tool = bob.start("aws", shell | {"AWS_CONFIG_FILE": str(config), "AWS_PROFILE": "xacct"})
+    shell = {**bob.plain, "HOME": str(computer.home), "AWS_CONFIG_FILE": str(config), "AWS_PROFILE": "xacct"}
+    tool = bob.start("aws", shell)
     assert DENIED.search(refusal_of(tool, "read", "team-secret/plan.md"))
     assert "One shared folder" in tool.do("read", "team/notes.md")
     bob.sign_out()

@@ -12,9 +12,10 @@ import pytest
 from roles.errors import TokenUnavailable
 from roles.tokens import container_blocks
 from roles.tokens.container_blocks import Source
+from roles.tokens.formats import Place
 
 BEARER = "xacct_" + "A" * 43
-SOURCE = Source("https://portal.example.com/container-credentials/12/5/", "eu-central-1", "12-5", BEARER)
+SOURCE = Source("https://portal.example.com/container-credentials/12/5/", Place("eu-central-1"), "12-5", BEARER)
 
 
 @pytest.mark.parametrize(
@@ -36,11 +37,11 @@ def test_an_address_that_sdks_take_is_known(uri: str) -> None:
 def test_a_bearer_that_could_start_a_line_of_its_own_is_refused(block: object, bearer: str) -> None:
     assert callable(block)
     with pytest.raises(TokenUnavailable):
-        block(Source(SOURCE.uri, SOURCE.region, SOURCE.name, bearer))
+        block(Source(SOURCE.uri, SOURCE.place, SOURCE.name, bearer))
 
 
 def test_cmd_says_so_when_it_cannot_quote() -> None:
-    text = container_blocks.cmd(Source("https://portal.example.com/%PATH%/", "eu-central-1", "12-5", BEARER))
+    text = container_blocks.cmd(Source("https://portal.example.com/%PATH%/", Place("eu-central-1"), "12-5", BEARER))
     assert text.startswith("rem ") and BEARER not in text
 
 
@@ -102,6 +103,17 @@ def test_no_shell_writes_a_lines_end_into_the_file() -> None:
 
 
 def test_the_profile_names_the_program_and_holds_no_secret() -> None:
-    text = container_blocks.program_profile("12/5", "eu-central-1")
+    text = container_blocks.program_profile("12/5", Place("eu-central-1"))
     assert "credential_process = /full/path/to/xacct-credentials get 12/5\n" in text
     assert "region = eu-central-1\n" in text
+    assert "endpoint" not in text
+
+
+@pytest.mark.parametrize("block", [block for _, _, block in container_blocks.BLOCKS])
+def test_a_sandbox_is_named_and_aws_itself_is_not(block: object) -> None:
+    assert callable(block)
+    assert "AWS_ENDPOINT_URL" not in block(SOURCE)
+    sandbox = Place("us-east-1", "http://127.0.0.1:4566")
+    text = block(Source(SOURCE.uri, sandbox, SOURCE.name, BEARER))
+    assert "AWS_ENDPOINT_URL" in text and "http://127.0.0.1:4566" in text
+    assert "endpoint_url = http://127.0.0.1:4566\n" in container_blocks.program_profile("12/5", sandbox)

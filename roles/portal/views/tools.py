@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -16,6 +17,7 @@ from roles.operations.revoke_bearer import revoke_bearer
 from roles.portal.page import show, signed_in
 from roles.tokens import bearers, container_blocks, scope
 from roles.tokens.container_blocks import Source
+from roles.tokens.formats import Place
 
 
 @never_cache
@@ -27,7 +29,7 @@ def fresh(request: HttpRequest, mapping_id: int, target_id: int) -> HttpResponse
     made = bearers.issue(actor=user, session=request.session, mapping_id=mapping_id, target_id=target_id)
     target = scope.mapping_for(user, mapping_id).target(target_id)
     uri = request.build_absolute_uri(reverse("container_credentials", args=[mapping_id, target_id]))
-    source = Source(uri, target.region, f"{mapping_id}-{target_id}", made.text)
+    source = Source(uri, Place(target.region, settings.XACCT_AWS_ENDPOINT_URL), f"{mapping_id}-{target_id}", made.text)
     shown = {
         "target": target.role,
         "slot": f"fresh-{mapping_id}-{target_id}",
