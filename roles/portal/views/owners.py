@@ -26,7 +26,10 @@ from roles.provisioning.scope import provisioner_scope
 
 # Form: its heading, and what to do with the file.
 FORMS = {
-    "cloudformation": ("CloudFormation", "Create or update a stack from it, in the console or with the AWS CLI."),
+    "cloudformation": (
+        "CloudFormation",
+        "Create or update a stack from it. It only adds; what it leaves out, the AWS CLI script does.",
+    ),
     "terraform": ("Terraform", "Read it, then terraform init, plan and apply, with a state of its own."),
     "cli": ("AWS CLI", "Run it with bash and credentials of the account. It keeps what was there before, and says so."),
     "console": ("Console instructions", "For the AWS console, step by step, with the JSON to paste."),
