@@ -16,6 +16,8 @@ from tests.strict_aws.layer.world import Entity
 from tests.strict_aws.rules.grammar import statements_of
 from tests.strict_aws.rules.principals import aws_principals, with_principals
 
+# IAM API: what a call with tags needs besides, on the same resource.
+_WITH_TAGS = {"CreateRole": "iam:TagRole", "CreatePolicy": "iam:TagPolicy"}
 _WRITES = ("Create", "Put", "Update", "Delete", "Attach", "Detach", "Tag", "Untag", "Add", "Remove")
 
 
@@ -66,6 +68,7 @@ class IamDesk:
         context = {
             **context_of(request, caller),
             "iam:permissionsboundary": parameters.get("PermissionsBoundary"),
+            **self._about(action, parameters, caller.account),
             "aws:tagkeys": list(tags) or None,
             **{f"aws:requesttag/{key}".lower(): value for key, value in tags.items()},
         }
@@ -73,11 +76,27 @@ class IamDesk:
         if not resource:
             return
         yield Question(f"iam:{action}", resource, caller.account, context)
-        if action == "CreateRole" and tags:
-            yield Question("iam:TagRole", resource, caller.account, context)
+        if tags and action in _WITH_TAGS:
+            yield Question(_WITH_TAGS[action], resource, caller.account, context)
         if action == "AddRoleToInstanceProfile":
             role = self._role_arn(parameters, caller.account)
             yield Question("iam:PassRole", role, caller.account, context)
+
+    def _about(self, action: str, parameters: Mapping[str, str], account: str) -> dict[str, str | None]:
+        """Return what conditions of IAM's own can ask about the call: the policy it attaches, the entity's tags.
+
+        IAM User Guide, "IAM and AWS STS condition context keys": `iam:ResourceTag` is about users and roles.
+        """
+        about: dict[str, str | None] = {}
+        if action.startswith(("Attach", "Detach")):
+            about["iam:policyarn"] = parameters.get("PolicyArn")
+        if "InstanceProfileName" not in parameters:
+            role, user = parameters.get("RoleName"), parameters.get("UserName")
+            entity = self._shared.world.role(account, role) if role else None
+            entity = self._shared.world.user(account, user) if user else entity
+            tags = entity.tags if entity else {}
+            about |= {f"iam:resourcetag/{key}".lower(): value for key, value in tags.items()}
+        return about
 
     def _resource(self, action: str, parameters: Mapping[str, str], account: str) -> str:
         profile = parameters.get("InstanceProfileName")
@@ -85,6 +104,8 @@ class IamDesk:
             return f"arn:aws:iam::{account}:instance-profile{parameters.get('Path', '/')}{profile}"
         if profile:
             return self._shared.world.instance_profile_arn(account, profile)
+        if action == "CreatePolicy":
+            return f"arn:aws:iam::{account}:policy{parameters.get('Path', '/')}{parameters.get('PolicyName', '')}"
         if "RoleName" in parameters:
             return self._role_arn(parameters, account)
         if "UserName" in parameters:
