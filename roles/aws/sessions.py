@@ -19,6 +19,7 @@ from django.conf import settings
 from roles.aws.errors import translated
 from roles.aws.pacing import paced
 from roles.errors import Misconfigured
+from roles.policies.provisioner import reading_session_policy
 from roles.values.accounts import AccessMode, AccountAccess
 from roles.values.credentials import Credentials
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 PROVISIONER_SESSION_NAME = "xacct-portal"
 REFRESH_BEFORE = timedelta(minutes=10)
+READS = ("Get", "List", "Head", "Describe")  # what AWS's operations that change nothing begin with
 KEPT_MAX = 64  # ways into accounts that a process keeps open; a way has up to three clients
 
 _CONFIG = Config(
@@ -124,7 +126,9 @@ def client_with(credentials: Credentials, service: str, *, region: str, is_brief
 
 @dataclass
 class AccountSession:
-    """A way into one account for provisioning. Clients are made on first use; assumed credentials renew themselves.
+    """A way into one account for provisioning, into a handoff account for reading alone.
+
+    Clients are made on first use; assumed credentials renew themselves.
 
     `is_brief` as in `base_client`; `is_page`: somebody waits for a page, though not for that few seconds. `on_client`
     is given each client before its first call, e.g. to listen to it. All calls count for the account's rate, the one
@@ -159,10 +163,10 @@ class AccountSession:
         return client
 
     def _client(self, service: str, region: str) -> Any:
-        if self.access.mode is AccessMode.HANDOFF:
+        if not self.access.is_readable:
             raise Misconfigured(
                 f"Account {self.access.account_id} is a handoff account: the portal has no way in.",
-                hint="Its owner applies the documents, or give the portal a provisioner role.",
+                hint="Its owner applies the documents, or give the portal a role to read with.",
             )
         with self._lock:
             if self._credentials and self._credentials.expires_at - datetime.now(UTC) < REFRESH_BEFORE:
@@ -178,7 +182,18 @@ class AccountSession:
             return self._own_client(service, region)
         if self._credentials is None:
             self._credentials, self.opened_at = self._assume_provisioner(), datetime.now(UTC)
-        return self._heard(client_with(self._credentials, service, region=region, is_brief=self.is_brief))
+        client = client_with(self._credentials, service, region=region, is_brief=self.is_brief)
+        if self.access.mode is AccessMode.HANDOFF:
+            client.meta.events.register("before-call", self._refuse_to_write)
+        return self._heard(client)
+
+    def _refuse_to_write(self, model: Any, **_: Any) -> None:
+        """Stop a call that changes something before it is sent. AWS would refuse it too, by the session policy."""
+        if not model.name.startswith(READS):
+            raise Misconfigured(
+                f"The portal was about to call {model.name} in handoff account {self.access.account_id}, and did not.",
+                hint="It only reads there. This is a mistake of the portal's: report it.",
+            )
 
     def _own_client(self, service: str, region: str) -> Any:
         return self._heard(base_client(service, region=region, purpose=Purpose.PROVISIONING, is_brief=self.is_brief))
@@ -193,6 +208,8 @@ class AccountSession:
         wanted: dict[str, Any] = {"RoleArn": self.access.role_arn, "RoleSessionName": PROVISIONER_SESSION_NAME}
         if self.access.external_id:
             wanted["ExternalId"] = self.access.external_id
+        if self.access.mode is AccessMode.HANDOFF:
+            wanted["Policy"] = reading_session_policy().as_json()
         with translated(
             account=self.access.account_id, operation="AssumeRole", service="sts", arn=self.access.role_arn
         ):

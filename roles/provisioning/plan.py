@@ -30,6 +30,7 @@ from roles.provisioning.resources import (
     DesiredPolicies,
     DesiredProfile,
     DesiredRole,
+    DesiredThing,
     Observed,
     ObservedPolicies,
     ObservedProfile,
@@ -37,6 +38,7 @@ from roles.provisioning.resources import (
     ObservedWhole,
     Place,
     Plan,
+    Seen,
     Step,
     holder_of,
     is_cut_off,
@@ -133,7 +135,25 @@ def change_for(wish: Desired, current: Observed) -> tuple[Change, Observed]:
         title = f"Assume {wish.target.name} and {'list' if wish.reads else 'find'} {where}"
         return Change(wish, Action.VERIFY, wish.resource, title, None, None), None
     if wish.access.mode is AccessMode.HANDOFF:
-        return own_part(wish, f"The owner of account {wish.access.account_id} has to apply this."), None
+        return _owners_change(wish, current)
+    return _own_change(wish, current)
+
+
+def _owners_change(wish: DesiredThing, current: Observed) -> tuple[Change, Observed]:
+    """Return what the account's owner has to change: compared with AWS where that was read, else our own part."""
+    warning = f"The owner of account {wish.access.account_id} has to apply this."
+    if isinstance(current, Seen):
+        # Who made a role there is the owner's to say: one without the portal's tag is as good.
+        judged = replace(wish, managed=False) if isinstance(wish, DesiredRole) and current.state else wish
+        change, after = _own_change(judged, current.state)
+        change = replace(change, desired=wish)
+        if not change.blocked and not isinstance(after, Seen):
+            warnings = (*change.warnings, warning) if change.writes else change.warnings
+            return replace(change, warnings=warnings), Seen(after)
+    return own_part(wish, warning), None
+
+
+def _own_change(wish: DesiredThing, current: Observed) -> tuple[Change, Observed]:
     if isinstance(wish, DesiredRole):
         return _role_change(wish, current if isinstance(current, ObservedRole) else None)
     if isinstance(wish, DesiredProfile):

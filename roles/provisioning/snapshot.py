@@ -23,8 +23,10 @@ from roles.provisioning.resources import (
     ObservedProfile,
     ObservedRole,
     Place,
+    Seen,
+    State,
 )
-from roles.values.accounts import AccountAccess
+from roles.values.accounts import AccessMode, AccountAccess
 from roles.values.arns import RoleArn, role_arn
 
 T = TypeVar("T")
@@ -40,6 +42,10 @@ class Snapshot:
 
     def observe(self, wish: Desired) -> Observed:
         """Return what AWS has in the place that `wish` is about. Raises a `PortalError` when it cannot be read."""
+        found = self._read(wish)
+        return Seen(found) if wish.access.mode is AccessMode.HANDOFF else found
+
+    def _read(self, wish: Desired) -> State:
         place, resource = slot_of(wish)
         if place is Place.BUCKET_POLICY and isinstance(wish, DesiredDocument):
             return self._bucket_policy(wish)

@@ -88,7 +88,11 @@ def new_external_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class AccountAccess:
-    """An account and the way in, as `roles.aws` needs it. `role_arn` and `external_id` only for `assume-role`."""
+    """An account and the way in, as `roles.aws` needs it.
+
+    `role_arn` and `external_id` are of the role to assume: for `assume-role`, and for `handoff` where the account's
+    owner lets the portal read.
+    """
 
     account_id: AccountId
     partition: Partition
@@ -96,3 +100,8 @@ class AccountAccess:
     mode: AccessMode
     role_arn: str = ""
     external_id: str = ""
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether there is a way in at all, if only to read."""
+        return self.mode is not AccessMode.HANDOFF or bool(self.role_arn)

@@ -84,6 +84,7 @@ def provisioner_documents(request: HttpRequest, account_id: str) -> HttpResponse
     documents = for_owners.documents_of_provisioner(account.access(), provisioner_scope(account))
     shown = {
         "account": account,
+        "reads_only": account.access_mode == AccessModeChoice.HANDOFF,
         "forms": _forms(documents, lambda form: _address("provisioner_document", account_id, form)),
     }
     return show(request, "portal/provisioner_documents.html", shown, title=f"The portal's way into {account}")
@@ -123,10 +124,10 @@ def _assumed(user: User, account_id: str) -> AwsAccount:
     if found is None:
         raise _no_account(account_id)
     require(user, Rule.MANAGE_ACCOUNTS, found)
-    if found.access_mode != AccessModeChoice.ASSUME_ROLE:
+    if not found.is_assumed:
         raise Conflict(
             f"The portal does not assume a role to get into {found}.",
-            hint="Choose the access mode 'Assume role' at the account first.",
+            hint="Choose the access mode 'Assume role' at the account first, or for handoff enter a role to read with.",
         )
     return found
 

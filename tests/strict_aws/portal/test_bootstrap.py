@@ -19,7 +19,6 @@ from roles.aws.sessions import AccountSession
 from roles.models.choices import RunStatus
 from roles.policies.provisioner import ProvisionerScope, provisioner_policy, roles_under
 from roles.values.accounts import AccountId, Partition
-from roles.values.arns import BucketArn
 from tests import factories
 from tests.sandbox import test_bootstrap as plain
 from tests.sandbox.owner import Owner
