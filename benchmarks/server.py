@@ -9,7 +9,8 @@ from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
-CALLS_FILE = "XACCT_BENCHMARK_CALLS"
+from benchmarks import CALLS_FILE, LIFE
+
 SECRET_CHARACTERS, TOKEN_CHARACTERS = 40, 900  # as AWS's are
 
 application = get_wsgi_application()
@@ -24,9 +25,10 @@ def assume_role(request: Any, **_where: Any) -> Credentials:
     """Return credentials of the right size; append a line to the file of calls."""
     with open(os.environ[CALLS_FILE], "a", encoding="ascii") as calls:
         calls.write(f"{request.role_arn}\n")
+    life = int(os.environ.get(LIFE, request.seconds))
     key_id = f"ASIA{os.getpid():08}{next(_numbers):08}"
     return Credentials(
-        key_id, "s" * SECRET_CHARACTERS, "t" * TOKEN_CHARACTERS, datetime.now(UTC) + timedelta(seconds=request.seconds)
+        key_id, "s" * SECRET_CHARACTERS, "t" * TOKEN_CHARACTERS, datetime.now(UTC) + timedelta(seconds=life)
     )
 
 

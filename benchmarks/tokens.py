@@ -29,13 +29,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
+from benchmarks import CALLS_FILE
 from benchmarks.load import Result, run
 
 WORKERS, THREADS = 2, 8  # as docs/production.md starts it
 CONNECTIONS = (8, 64)
-WARM_SECONDS, WARM_UP_REQUESTS = 9.0, 300
-FIRST_REQUESTS = 96  # a round, each in a session of its own
-ROUNDS = 3  # the cases take turns, so that what else the machine does falls on all of them
+WARM_SECONDS, WARM_UP_REQUESTS = 12.0, 300
+FIRST_REQUESTS = 32  # a round, each in a session of its own
+ROUNDS = 9  # the cases take turns, so that what else the machine does falls on all of them
 START_SECONDS = 60
 
 
@@ -66,11 +67,7 @@ class Total:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description="Measure the token broker against a floor.")
-    parser.add_argument("--postgres", help="a server to make a database on; SQLite without it")
-    parser.add_argument(
-        "--redis", help="a Redis database of its own, EMPTIED afterwards; the database as cache without it"
-    )
+    parser = parser_of("Measure the token broker against a floor.")
     parser.add_argument("--seconds", type=float, default=WARM_SECONDS, help="how long each warm case runs")
     chosen = parser.parse_args()
     with contextlib.ExitStack() as stack:
@@ -78,10 +75,10 @@ def main() -> None:
         database = stack.enter_context(database_on(chosen.postgres, folder))
         calls = folder / "sts-calls"
         calls.touch()
-        os.environ.update(_environment(folder, database, chosen.redis or "", calls))
+        os.environ.update(environment(folder, database, chosen.redis or "", calls))
         port = free_port()
         cases = _prepare(port)
-        stack.callback(_forget)
+        stack.callback(forget)
         server = stack.enter_context(_server(port, folder))
         say(
             f"granian, {WORKERS} workers with {THREADS} threads; {urlsplit(database).scheme}, "
@@ -90,16 +87,27 @@ def main() -> None:
         _measure(port, cases, calls, chosen.seconds, server)
 
 
+def parser_of(text: str) -> argparse.ArgumentParser:
+    """Return a parser that knows where the database and the cache are."""
+    parser = argparse.ArgumentParser(description=text)
+    parser.add_argument("--postgres", help="a server to make a database on; SQLite without it")
+    parser.add_argument(
+        "--redis", help="a Redis database of its own, EMPTIED afterwards; the database as cache without it"
+    )
+    return parser
+
+
 def say(text: str) -> None:
     """Print a line at once."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
-def _environment(folder: Path, database: str, redis_url: str, calls: Path) -> dict[str, str]:
+def environment(folder: Path, database: str, redis_url: str, calls: Path) -> dict[str, str]:
+    """Return the settings of a portal in `folder` whose STS notes each call in the file `calls`."""
     return {
         "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
-        "XACCT_BENCHMARK_CALLS": str(calls),
+        CALLS_FILE: str(calls),
         "XACCT_ENV_FILE": os.devnull,
         "XACCT_DATA_DIR": str(folder),
         "XACCT_HTTPS": "off",
@@ -128,75 +136,90 @@ def database_on(server: str | None, folder: Path) -> Iterator[str]:
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _prepare(port: int) -> list[Case]:
-    """Make the procedure's world with Bob's mapping in sync, his sessions, and what each case sends."""
-    import django  # noqa: PLC0415  # the environment comes first
+class Portal:
+    """The procedure's world with Bob's mapping in sync, in the database of the environment. Django is set up here."""
 
-    django.setup()
-    from django.core.management import call_command  # noqa: PLC0415
-    from django.test import Client  # noqa: PLC0415
-    from django.urls import reverse  # noqa: PLC0415
-    from django.utils import timezone  # noqa: PLC0415
+    def __init__(self) -> None:
+        import django  # noqa: PLC0415  # the environment comes first
 
-    from benchmarks.floor import FLOOR_KEY, VALUE_BYTES, cipher  # noqa: PLC0415
-    from roles.models.choices import MappingState  # noqa: PLC0415
-    from roles.tokens import bearers  # noqa: PLC0415
-    from roles.tokens.cache import cache  # noqa: PLC0415
-    from tests.factories import Procedure  # noqa: PLC0415
+        django.setup()
+        from django.core.management import call_command  # noqa: PLC0415
+        from django.utils import timezone  # noqa: PLC0415
 
-    call_command("migrate", verbosity=0)
-    call_command("createcachetable", verbosity=0)
-    call_command("collectstatic", verbosity=0, interactive=False)
-    cache.set(FLOOR_KEY, cipher.encrypt(os.urandom(VALUE_BYTES)).decode(), timeout=3600)
-    world = Procedure()
-    mapping = world.map(state=MappingState.IN_SYNC, provisioned_at=timezone.now())
+        from roles.models.choices import MappingState  # noqa: PLC0415
+        from tests.factories import Procedure  # noqa: PLC0415
 
-    def session() -> Client:
+        call_command("migrate", verbosity=0)
+        call_command("createcachetable", verbosity=0)
+        call_command("collectstatic", verbosity=0, interactive=False)
+        self._world = Procedure()
+        self._mapping = self._world.map(state=MappingState.IN_SYNC, provisioned_at=timezone.now())
+        self._form = ""
+
+    def sign_in(self) -> Any:
+        """Return a browser in which Bob is signed in, in a session of its own."""
+        from django.test import Client  # noqa: PLC0415
+
         browser = Client()
-        browser.force_login(world.bob)
+        browser.force_login(self._world.bob)
         return browser
 
-    def warm(request: bytes) -> Iterator[bytes]:
-        return itertools.repeat(request)
+    def credentials(self, browser: Any, host: str) -> bytes:
+        """Return what the page sends when somebody presses "Get credentials"."""
+        from django.urls import reverse  # noqa: PLC0415
 
-    browser = session()
-    credentials, floor = reverse("credentials", args=[mapping.pk]), reverse("floor")
-    container = reverse("container_credentials", args=[mapping.pk, world.role_b.pk])
-    bearer = bearers.issue(actor=world.bob, session=browser.session, mapping_id=mapping.pk, target_id=None)
-    fresh = [_post(port, credentials, session()) for _ in range(len(CONNECTIONS) * ROUNDS * FIRST_REQUESTS)]
+        if not self._form:  # the check against forgery is the browser's, whoever is signed in
+            page = browser.get(reverse("my_access")).content.decode()
+            self._form = page.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
+            self._csrf_cookie = browser.cookies["csrftoken"].value
+        body = f"csrfmiddlewaretoken={self._form}&target={self._world.role_b.pk}"
+        head = (
+            f"POST {reverse('credentials', args=[self._mapping.pk])} HTTP/1.1",
+            f"Host: {host}",
+            f"Cookie: sessionid={browser.cookies['sessionid'].value}; csrftoken={self._csrf_cookie}",
+            "HX-Request: true",
+            "Content-Type: application/x-www-form-urlencoded",
+            f"Content-Length: {len(body)}",
+        )
+        return ("\r\n".join(head) + "\r\n\r\n" + body).encode()
+
+    def container(self, browser: Any, host: str) -> bytes:
+        """Return what a tool sends that was set up in the browser's session."""
+        from django.urls import reverse  # noqa: PLC0415
+
+        from roles.tokens import bearers  # noqa: PLC0415
+
+        made = bearers.issue(
+            actor=self._world.bob, session=browser.session, mapping_id=self._mapping.pk, target_id=None
+        )
+        path = reverse("container_credentials", args=[self._mapping.pk, self._world.role_b.pk])
+        return f"GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {made.text}\r\n\r\n".encode()
+
+
+def _prepare(port: int) -> list[Case]:
+    """Make the portal, its sessions, and what each case sends."""
+    portal = Portal()
+    from django.urls import reverse  # noqa: PLC0415
+
+    from benchmarks.floor import FLOOR_KEY, VALUE_BYTES, cipher  # noqa: PLC0415
+    from roles.tokens.cache import cache  # noqa: PLC0415
+
+    cache.set(FLOOR_KEY, cipher.encrypt(os.urandom(VALUE_BYTES)).decode(), timeout=3600)
+    browser, host = portal.sign_in(), f"127.0.0.1:{port}"
+    cookie = f"sessionid={browser.cookies['sessionid'].value}"
+    floor = f"GET {reverse('floor')} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n\r\n".encode()
+    warm = portal.credentials(browser, host), portal.container(browser, host)
+    fresh = (portal.credentials(portal.sign_in(), host) for _ in range(len(CONNECTIONS) * ROUNDS * FIRST_REQUESTS))
     return [
-        Case("(a) floor", warm(_get(port, floor, browser))),
-        Case("(b) credentials, warm", warm(_post(port, credentials, browser))),
-        Case("(c) container endpoint, warm", warm(_get_as_tool(port, container, bearer.text))),
-        Case("(d) credentials, first of a session", iter(fresh), fresh=True),
+        Case("(a) floor", itertools.repeat(floor)),
+        Case("(b) credentials, warm", itertools.repeat(warm[0])),
+        Case("(c) container endpoint, warm", itertools.repeat(warm[1])),
+        Case("(d) credentials, first of a session", iter([*fresh]), fresh=True),
     ]
 
 
-def _get(port: int, path: str, browser: Any) -> bytes:
-    cookie = f"sessionid={browser.cookies['sessionid'].value}"
-    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nCookie: {cookie}\r\n\r\n".encode()
-
-
-def _get_as_tool(port: int, path: str, bearer: str) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: {bearer}\r\n\r\n".encode()
-
-
-def _post(port: int, path: str, browser: Any) -> bytes:
-    """Return what the page's own script sends when somebody presses "Get credentials"."""
-    csrf = "c" * 32
-    head = (
-        f"POST {path} HTTP/1.1",
-        f"Host: 127.0.0.1:{port}",
-        f"Cookie: sessionid={browser.cookies['sessionid'].value}; csrftoken={csrf}",
-        f"X-CSRFToken: {csrf}",
-        "HX-Request: true",
-        "Content-Type: application/x-www-form-urlencoded",
-        "Content-Length: 0",
-    )
-    return ("\r\n".join(head) + "\r\n\r\n").encode()
-
-
-def _forget() -> None:
+def forget() -> None:
+    """Empty the cache."""
     from roles.tokens.cache import cache  # noqa: PLC0415
 
     cache.clear()
@@ -243,11 +266,11 @@ def _measure(port: int, cases: list[Case], calls: Path, seconds: float, server: 
                     run(port, case.requests, connections=connections, count=WARM_UP_REQUESTS, seconds=seconds)
                 count = FIRST_REQUESTS if case.fresh else sys.maxsize
                 limit = START_SECONDS if case.fresh else seconds / ROUNDS
-                asked, cpu = _calls(calls), _cpu_seconds(server)
+                asked, cpu = calls_in(calls), _cpu_seconds(server)
                 result = run(
                     port, itertools.islice(case.requests, count), connections=connections, count=count, seconds=limit
                 )
-                totals[case.name].add(result, _calls(calls) - asked, _cpu_seconds(server) - cpu)
+                totals[case.name].add(result, calls_in(calls) - asked, _cpu_seconds(server) - cpu)
         floor = totals[cases[0].name].result.per_second
         for name, total in totals.items():
             say(_row(name, connections, total, floor))
@@ -264,7 +287,8 @@ def _cpu_seconds(server: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def _calls(file: Path) -> int:
+def calls_in(file: Path) -> int:
+    """Return how often STS was asked for a target role."""
     return sum(line.endswith("/MyRoleB") for line in file.read_text(encoding="ascii").splitlines())
 
 

@@ -9,6 +9,8 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
+from roles.aws.timeouts import WRITE_SECONDS_MAX
+
 # IAM User Guide, "IAM identifiers": what a trust policy can name. Sessions and wildcards are not for a setting.
 _PRINCIPAL = re.compile(
     r"\Aarn:(aws|aws-cn|aws-us-gov):iam::[0-9]{12}:(root|(user|role)/[\x21-\x29\x2b-\x3e\x40-\x7e]+)\Z"
@@ -16,10 +18,12 @@ _PRINCIPAL = re.compile(
 POSITIVE = (
     "XACCT_PROPAGATION_SECONDS",
     "XACCT_ACCOUNT_CALLS_PER_SECOND",
+    "XACCT_DRIFT_READERS",
     "XACCT_LEASE_SECONDS",
     "XACCT_RUN_CLAIM_SECONDS",
     "XACCT_UPLOAD_MAX_BYTES",
 )
+TERMS = ("XACCT_LEASE_SECONDS", "XACCT_RUN_CLAIM_SECONDS")
 _CACHES_OF_ONE_PROCESS = ("LocMemCache", "DummyCache")
 
 
@@ -58,6 +62,20 @@ def check_numbers(**_kwargs: Any) -> list[CheckMessage]:
         Error(f"{name} must be above zero, not {getattr(settings, name)}.", id="roles.E003")
         for name in POSITIVE
         if getattr(settings, name) <= 0
+    ]
+
+
+@register()
+def check_terms(**_kwargs: Any) -> list[CheckMessage]:
+    """E004: a lease and a claim last longer than a write takes at most, or others would write meanwhile."""
+    return [
+        Error(
+            f"{name} must be above {WRITE_SECONDS_MAX}, not {getattr(settings, name)}.",
+            hint=f"AWS may take {WRITE_SECONDS_MAX} seconds to answer a write; until then nobody else may write there.",
+            id="roles.E004",
+        )
+        for name in TERMS
+        if getattr(settings, name) <= WRITE_SECONDS_MAX
     ]
 
 

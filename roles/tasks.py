@@ -11,6 +11,7 @@ from roles.operations.lift_cut_offs import lift_cut_offs as lift_due
 from roles.operations.recheck_owners import recheck_owners as look_again
 from roles.operations.scan_drift import scan_drift as look_for_drift
 from roles.provisioning import outbox, runner
+from roles.provisioning.culprits import Culprits
 from roles.provisioning.recording import WORKER
 
 
@@ -51,7 +52,7 @@ def recheck_owners() -> list[int]:
 def scan_drift() -> int:
     """Compare AWS with the database and return how many differences there are."""
     with context.use(context.RequestContext()):
-        return len(look_for_drift(actor=WORKER).differences)
+        return len(look_for_drift(actor=WORKER, who=Culprits()).differences)
 
 
 @shared_task(name="roles.clear_sessions")

@@ -6,6 +6,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from roles import checks
+from roles.aws import timeouts
 
 PORTAL = "arn:aws:iam::111111111111:role/team/xacct-portal"
 
@@ -55,6 +56,20 @@ def test_number_that_is_not_above_zero_is_an_error(settings: Any, name: str, val
 
 def test_default_numbers_are_fine() -> None:
     assert checks.check_numbers() == []
+
+
+@pytest.mark.parametrize("name", checks.TERMS)
+@pytest.mark.parametrize("value", [1, timeouts.WRITE_SECONDS_MAX])
+def test_a_term_that_a_write_may_outlast_is_an_error(settings: Any, name: str, value: int) -> None:
+    setattr(settings, name, value)
+    (found,) = checks.check_terms()
+    assert (found.id, found.msg) == ("roles.E004", f"{name} must be above 50, not {value}.")
+
+
+def test_terms_that_outlast_a_write_are_fine(settings: Any) -> None:
+    assert checks.check_terms() == []
+    settings.XACCT_LEASE_SECONDS = settings.XACCT_RUN_CLAIM_SECONDS = timeouts.WRITE_SECONDS_MAX + 1
+    assert checks.check_terms() == []
 
 
 def test_one_identity_for_both_purposes_is_warned_of(settings: Any) -> None:

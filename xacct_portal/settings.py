@@ -110,6 +110,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", default=60)
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+XACCT_PREPARED_STATEMENTS = env.bool("DATABASE_PREPARED_STATEMENTS", default=True)
 
 CACHES = caches_config(env.cache("CACHE_URL", default="dbcache://xacct_cache"))
 
@@ -224,6 +225,7 @@ XACCT_TOKENS_AWS_PROFILE = env.str("XACCT_TOKENS_AWS_PROFILE", default="")
 XACCT_PORTAL_PRINCIPALS = env.list("XACCT_PORTAL_PRINCIPALS", default=[])
 XACCT_PROPAGATION_SECONDS = env.float("XACCT_PROPAGATION_SECONDS", default=120.0)
 XACCT_ACCOUNT_CALLS_PER_SECOND = env.float("XACCT_ACCOUNT_CALLS_PER_SECOND", default=20.0)
+XACCT_DRIFT_READERS = env.int("XACCT_DRIFT_READERS", default=8)
 XACCT_LEASE_SECONDS = env.int("XACCT_LEASE_SECONDS", default=60)
 XACCT_RUN_CLAIM_SECONDS = env.int("XACCT_RUN_CLAIM_SECONDS", default=60)
 XACCT_UPLOAD_MAX_BYTES = env.int("XACCT_UPLOAD_MAX_BYTES", default=5 * 1024**3)

@@ -47,6 +47,14 @@ class AwsAccountAdmin(PortalModelAdmin):
                 "if the owner allows no reading.",
             },
         ),
+        (
+            "Quotas",
+            {
+                "fields": ("trust_policy_characters",),
+                "description": "Only where AWS has raised it. Test connection compares it with AWS's own number, if "
+                "the portal may read that (iam:GetAccountSummary).",
+            },
+        ),
     )
     conditional_fields = {"provisioner_role_arn": ASSUMED_ONLY, "external_id": ASSUMED_ONLY}
     empty_hint = "Connect a bucket creates the accounts it needs; or add one here."

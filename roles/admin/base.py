@@ -204,7 +204,7 @@ class PortalModelAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types
         except PortalError:
             return None  # saving is refused for the same reason, and told at the form
         if step == "confirm" and not stale:
-            stale = confirming.moved(look, request) if confirming.was_looked_at(request) else ""
+            stale = confirming.moved(look, request)
             if not stale:
                 return None
         elif not look.alters and not stale:

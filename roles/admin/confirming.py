@@ -12,6 +12,7 @@ from roles.operations import confirmed
 from roles.operations.confirmed import Look
 
 T = TypeVar("T")
+UNSEEN = "Nobody has looked at the plan of this. Read it and confirm."
 _OWN = frozenset({"csrfmiddlewaretoken", "step", "expected_plan", "seen", "adopt_next"})
 
 
@@ -26,13 +27,12 @@ def context(look: Look, request: HttpRequest, *, typed: bool = False) -> dict[st
 
 
 def moved(look: Look, request: HttpRequest) -> str:
-    """Return what is not any more as it was when the page was shown that was sent back; empty for nothing."""
-    return look.moved(expected_plan=request.POST.get("expected_plan", ""), seen=request.POST.get("seen", ""))
+    """Return what is not any more as it was when the page was shown that was sent back; empty for nothing.
 
-
-def was_looked_at(request: HttpRequest) -> bool:
-    """Return whether what was sent tells which plan was looked at."""
-    return bool(request.POST.get("expected_plan"))
+    What was sent without a plan was never seen.
+    """
+    seen = request.POST.get("expected_plan", "").strip()
+    return look.moved(expected_plan=seen, seen=request.POST.get("seen", "")) if seen else UNSEEN
 
 
 def asked_or_done(
@@ -48,8 +48,6 @@ def asked_or_done(
     raises.
     """
     try:
-        if is_confirmed and not was_looked_at(request):
-            return do(request, change)
         found = look(request, change)
         stale = moved(found, request) if is_confirmed else ""
         return do(request, change) if is_confirmed and not stale else show(found, stale)

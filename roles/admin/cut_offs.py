@@ -13,10 +13,11 @@ from django.template.defaultfilters import date
 from django.urls import URLPattern, path
 from django.utils import timezone
 
+from roles.admin import confirming
 from roles.admin.base import PortalModelAdmin, ReadOnlyModelAdmin, badge, change_url, link_to, moment
 from roles.admin.intervals import OpenFilter
 from roles.errors import AwsError, PortalError, StalePlan, text_of
-from roles.models import CutOff, User
+from roles.models import CutOff, ProvisioningRun, User
 from roles.operations.cut_off import Cutting, Whose, check_cut_off, cut_off, digest_of
 from roles.operations.lift_cut_offs import lift_cut_off
 from roles.permissions import Rule, can
@@ -31,15 +32,16 @@ def view(model_admin: PortalModelAdmin, request: HttpRequest, whose: Whose, *, b
     """Ask once, with the plan and the people; cut off on POST, and go to the run."""
     if not can(request.user, Rule.CUT_OFF):
         raise PermissionDenied
-    if request.method != "POST":
-        return _ask(model_admin, request, whose, back)
+    seen = request.POST.get("expected_plan", "").strip()
+    if not seen:
+        return _ask(model_admin, request, whose, back, stale=confirming.UNSEEN if request.method == "POST" else "")
     try:
         _, runs = cut_off(
             actor=request.user,
             whose=whose,
             reason=request.POST.get("reason", "").strip(),
             hits_everybody=request.POST.get("hits_everybody") == "on",
-            expected_plan=request.POST.get("expected_plan", "").strip(),
+            expected_plan=seen,
         )
     except StalePlan as error:
         return _ask(model_admin, request, whose, back, stale=text_of(error))
@@ -71,6 +73,7 @@ def _ask(
         people=people,
         plan=plan,
         problem=problem,
+        hidden=[("expected_plan", digest_of(found))],
         shows_plan=True,
         agree=EVERYBODY if hits_everybody else "",
         button="Cut off everybody" if hits_everybody else f"Cut off {_count(people)}",
@@ -181,36 +184,20 @@ class CutOffAdmin(ReadOnlyModelAdmin):
         row = self.row_or_404(request, object_id)
         if not can(request.user, Rule.CUT_OFF):
             raise PermissionDenied
-        if request.method == "POST":
-            return self._lift(request, row)
-        plan, problem = _lifting_plan(row)
-        return self.page(
+        reason = request.POST.get("reason", "").strip()
+
+        def done(lifted: tuple[CutOff, ProvisioningRun]) -> HttpResponse:
+            messages.success(request, "The cut-off is being lifted now.")
+            return redirect("run", lifted[1].pk)
+
+        return self.ask(
             request,
-            "admin/confirm.html",
+            lambda: lift_cut_off(actor=request.user, cut_off=row, reason=reason),
+            done=done,
             title="Lift this cut-off before its time?",
             subject=str(row),
             effects=["Credentials that it hits and that have not expired work again."],
             people=[row.user] if row.user else [],
-            plan=plan,
-            problem=problem,
-            shows_plan=True,
             button="Lift it",
             back=change_url(row),
-            asks_reason=True,
         )
-
-    def _lift(self, request: HttpRequest, row: CutOff) -> HttpResponse:
-        try:
-            _, run = lift_cut_off(actor=request.user, cut_off=row, reason=request.POST.get("reason", "").strip())
-        except PortalError as error:
-            self.tell_refusal(request, error)
-            return redirect(change_url(row))
-        messages.success(request, "The cut-off is being lifted now.")
-        return redirect("run", run.pk)
-
-
-def _lifting_plan(row: CutOff) -> tuple[PlanPage | None, str]:
-    try:
-        return plan_page(preview.plan_if_lifted(row)), ""
-    except AwsError as error:
-        return None, text_of(error)

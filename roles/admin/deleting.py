@@ -22,14 +22,12 @@ def is_offered(request: HttpRequest, role: IamRole) -> bool:
 
 def view(model_admin: PortalModelAdmin, request: HttpRequest, role: IamRole) -> HttpResponse:
     """Ask once, with the plan; on POST queue the run that deletes the role, and go to it."""
-    # Looking takes no name.
-    name = request.POST.get("typed", "").strip() if request.method == "POST" else role.name
 
     def delete() -> ProvisioningRun:
         return delete_managed_role(
             actor=request.user,
             role=role,
-            name=name,
+            name=request.POST.get("typed", "").strip(),
             reason=request.POST.get("reason", "").strip(),
             seen=request.POST.get("seen", "").strip(),
         )

@@ -57,6 +57,7 @@ class DriftFindingAdmin(ReadOnlyModelAdmin):
         "title",
         "display_place",
         "account_id",
+        "display_who",
         moment("found_at", "Found"),
         moment("last_seen_at", "Last seen"),
         "display_state",
@@ -76,6 +77,11 @@ class DriftFindingAdmin(ReadOnlyModelAdmin):
     def display_place(self, obj: DriftFinding) -> str:
         """Link to the role or bucket."""
         return link_to(obj.role or obj.bucket)
+
+    @admin.display(description="Done by")
+    def display_who(self, obj: DriftFinding) -> str:
+        """Say who may have done it, without the ARN that the page has."""
+        return f"maybe {obj.done_by.partition(', by ')[0]}" if obj.done_by else "–"
 
     @admin.display(description="State")
     def display_state(self, obj: DriftFinding) -> str:

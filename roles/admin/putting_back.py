@@ -11,6 +11,7 @@ from roles.admin import queries
 from roles.admin.base import PortalModelAdmin
 from roles.models import ProvisioningRun, ProvisioningStep
 from roles.operations.put_back_document import put_back_document
+from roles.provisioning import kept
 
 AGREES = "I have read which statements of others are lost or come back, and mean that."
 _OWN = [
@@ -20,8 +21,17 @@ _EXACTLY = [
     "The whole document goes back to what it was, with the statements of others: what they added since is lost, and "
     "what they took away comes back. The plan names both.",
 ]
+_MANAGED = [
+    "The role's managed policies of the portal's go back to what they were, all of them: nobody else's are in them."
+]
+_BY_OWNER = [
+    "The portal may not write to this account and cannot read it. The run makes documents for its owner, to put back "
+    "the portal's own statements that were there before, as far as the portal knows. Verify then takes your word.",
+    "The next run of a source role that reaches the document asks the owner for the wish again.",
+]
+_IN_AWS = "What people can do in AWS changes as the plan says, whatever the portal shows them as theirs."
 _ALWAYS = [
-    "What people can do in AWS changes as the plan says, whatever the portal shows them as theirs.",
+    _IN_AWS,
     "The run reads AWS again first. If anything in the document differs from this plan then, it writes nothing.",
     "The database keeps its wish. Where that differs, drift shows it at once, and the next run of a source role that "
     "reaches the document brings the wish back.",
@@ -30,7 +40,8 @@ _ALWAYS = [
 
 def view(model_admin: PortalModelAdmin, request: HttpRequest, step: ProvisioningStep) -> HttpResponse:
     """Ask once, with the plan; on POST queue the run that puts the document back, and go to it."""
-    exactly = request.GET.get("exactly") == "1"
+    has_choice = kept.is_shared(step) and not kept.is_by_owner(step)
+    exactly = has_choice and request.GET.get("exactly") == "1"
     here = reverse("admin:roles_provisioningrun_put_back", args=[step.pk])
 
     def put_back() -> ProvisioningRun:
@@ -38,14 +49,14 @@ def view(model_admin: PortalModelAdmin, request: HttpRequest, step: Provisioning
             actor=request.user,
             step=step,
             exactly=exactly,
-            # Looking loses nothing.
-            agrees=request.method != "POST" or request.POST.get("agrees") == "on",
+            agrees=request.POST.get("agrees") == "on",
             reason=request.POST.get("reason", "").strip(),
             seen=request.POST.get("seen", "").strip(),
         )
 
     def done(run: ProvisioningRun) -> HttpResponse:
-        messages.success(request, f"The document that run {step.run_id} replaced is being put back.")
+        how = "The documents for the owner are being made" if kept.is_by_owner(step) else "It is being put back"
+        messages.success(request, f"{how}: what run {step.run_id} replaced.")
         return redirect("run", run.pk)
 
     return model_admin.ask(
@@ -57,8 +68,10 @@ def view(model_admin: PortalModelAdmin, request: HttpRequest, step: Provisioning
         choices=[
             {"text": "Only the portal's statements", "url": here, "is_chosen": not exactly},
             {"text": "Exactly as it was", "url": f"{here}?exactly=1", "is_chosen": exactly},
-        ],
-        effects=[*(_EXACTLY if exactly else _OWN), *_ALWAYS],
+        ]
+        if has_choice
+        else [],
+        effects=_effects(step, exactly=exactly),
         agree=AGREES if exactly else "",
         agree_name="agrees",
         needs_plan=True,
@@ -68,3 +81,11 @@ def view(model_admin: PortalModelAdmin, request: HttpRequest, step: Provisioning
         button="Put it back",
         back=reverse("run", args=[step.run_id]),
     )
+
+
+def _effects(step: ProvisioningStep, *, exactly: bool) -> list[str]:
+    if kept.is_by_owner(step):
+        return [_IN_AWS, *_BY_OWNER]
+    if not kept.is_shared(step):
+        return [*_MANAGED, *_ALWAYS]
+    return [*(_EXACTLY if exactly else _OWN), *_ALWAYS]

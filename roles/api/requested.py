@@ -22,17 +22,20 @@ from roles.models import (
 )
 from roles.operations.add_member import add_member
 from roles.operations.change_mapping import change_mapping
+from roles.operations.delete_managed_role import delete_managed_role
 from roles.operations.end_assume_role_grant import end_assume_role_grant
 from roles.operations.end_bucket_grant import end_bucket_grant
 from roles.operations.end_group import end_group
 from roles.operations.grant_assume_role import grant_assume_role
 from roles.operations.grant_bucket import grant_bucket
 from roles.operations.map_role_to_group import map_role_to_group
+from roles.operations.put_back_document import put_back_document
 from roles.operations.remove_member import remove_member
 from roles.operations.retire_account import retire_account
 from roles.operations.retire_role import retire_role
 from roles.operations.unmap_role import unmap_role
 from roles.permissions import Rule, require
+from roles.provisioning import kept
 from roles.values.arns import object_prefix, role_arn
 
 M = TypeVar("M", bound=Model)
@@ -40,11 +43,16 @@ Made = Callable[[], Model]
 Call = tuple[Callable[..., Model], dict[str, Any]]
 
 
-def change_of(actor: Any, asked: schemas.AnyChange) -> Made:
-    """Return what makes the change. Raises `NotPermitted`, `NotFound` for what it names, `InputError`."""
+def change_of(actor: Any, asked: schemas.AnyChange, *, seen: str = "") -> Made:
+    """Return what makes the change; `seen` is what AWS had when it was looked at.
+
+    Raises `NotPermitted`, `NotFound` for what it names, `InputError`.
+    """
     rule, read = _KNOWN[type(asked)]
     require(actor, rule)
     operation, arguments = read(asked)
+    if isinstance(asked, schemas.Order):
+        arguments["seen"] = seen
     return partial(operation, actor=actor, reason=asked.reason, **arguments)
 
 
@@ -107,6 +115,15 @@ def _retire_account(asked: schemas.RetireAccount) -> Call:
     return retire_account, {"account": _found(rows, f"There is no account '{asked.account}'.")}
 
 
+def _delete_role(asked: schemas.DeleteRole) -> Call:
+    return delete_managed_role, {"role": _role(asked.role), "name": asked.name}
+
+
+def _put_back(asked: schemas.PutBack) -> Call:
+    step = kept.step_named(asked.run, asked.number, asked.resource)
+    return put_back_document, {"step": step, "exactly": asked.exactly, "agrees": asked.agrees}
+
+
 # Whoever may not make a change does not learn from it what there is: the rule is asked before anything is looked up.
 _KNOWN: dict[type[Any], tuple[Rule, Callable[[Any], Call]]] = {
     schemas.MapRole: (Rule.MAP_ROLES, _map_role),
@@ -121,6 +138,8 @@ _KNOWN: dict[type[Any], tuple[Rule, Callable[[Any], Call]]] = {
     schemas.EndGroup: (Rule.MANAGE_GROUPS, _end_group),
     schemas.RetireRole: (Rule.MANAGE_ROLES, _retire_role),
     schemas.RetireAccount: (Rule.MANAGE_ACCOUNTS, _retire_account),
+    schemas.DeleteRole: (Rule.DELETE_ROLES, _delete_role),
+    schemas.PutBack: (Rule.RESTORE_DOCUMENTS, _put_back),
 }
 
 
@@ -144,11 +163,7 @@ def _bucket(name: str) -> Bucket:
 
 
 def _role(text: str, field: str = "role") -> IamRole:
-    arn = role_arn(text, field=field)
-    rows = IamRole.objects.filter(
-        account__account_id=arn.account, account__partition=arn.partition, name=arn.name, path=arn.path
-    )
-    return _found(rows.select_related("account"), f"There is no role '{text}'.")
+    return _found(IamRole.named(role_arn(text, field=field)), f"There is no role '{text}'.")
 
 
 def _mapping(asked: schemas.ChangeMapping | schemas.UnmapRole) -> GroupRole:

@@ -15,7 +15,7 @@ from ninja.security import django_auth
 from roles import context
 from roles.api import schemas
 from roles.api.requested import change_of
-from roles.errors import InputError, NotEntitled, NotFound, NotPermitted, PortalError, StalePlan
+from roles.errors import Blocked, InputError, NotEntitled, NotFound, NotPermitted, PortalError, StalePlan
 from roles.history.queries import may_see_runs, steps_of
 from roles.history.recorder import record_denial
 from roles.models import ProvisioningRun
@@ -41,12 +41,14 @@ def plan_change(request: HttpRequest, asked: schemas.PlanRequest) -> dict[str, A
 @api.post("/changes", response={201: schemas.ChangeAnswer, **_REFUSALS}, url_name="changes")
 def make_change(request: HttpRequest, asked: schemas.ChangeRequest) -> Status[dict[str, Any]] | HttpResponse:
     """Make a change as it was seen. If anything is not as it was, nothing is changed and the new plan is returned."""
-    change = change_of(request.user, asked.change)
+    change = change_of(request.user, asked.change, seen=asked.seen)
     found = look(actor=request.user, change=change, adopt=asked.adopt)
     if stale := found.moved(expected_plan=asked.expected_plan, seen=asked.seen):
         hint = "Nothing was changed. Read the new plan and confirm again."
         code, status = StalePlan.code, StalePlan.http_status
         return _problem(request, status, code, stale, hint=hint, plan=_plan(found))
+    if isinstance(asked.change, schemas.Order) and found.blocked:
+        raise Blocked(" ".join(found.blocked), hint="Nothing was done.")
     made = confirmed(actor=request.user, change=change, expected_plan=asked.expected_plan, adopt=asked.adopt)
     runs = ProvisioningRun.objects.filter(request_id=context.current().request_id).order_by("pk")
     answer = {"type": made._meta.model_name, "id": made.pk, "name": str(made)}

@@ -127,6 +127,29 @@ class RetireAccount(_Change):
     account: str = Field(description="Account id, 12 digits.")
 
 
+class Order(_Change):
+    """Something to be done in AWS by a run of its own. Without a plan of what AWS has it is refused."""
+
+
+class DeleteRole(Order):
+    """Delete a managed role in AWS that nobody uses any more."""
+
+    action: Literal["delete_role"]
+    role: str = Field(description="ARN of the role.")
+    name: str = Field(default="", description="The role's name once more, to confirm it. A plan takes none.")
+
+
+class PutBack(Order):
+    """Put a document back to what it was before a run. The step is named as the run's answer shows it."""
+
+    action: Literal["put_back"]
+    run: int
+    number: int = Field(description="The step's number.")
+    resource: str = Field(description="What the step is about.")
+    exactly: bool = Field(default=False, description="With the statements of others, which may be lost or come back.")
+    agrees: bool = Field(default=False, description="You have read in the plan which. A plan takes no such word.")
+
+
 AnyChange = Annotated[
     MapRole
     | ChangeMapping
@@ -139,7 +162,9 @@ AnyChange = Annotated[
     | RemoveMember
     | EndGroup
     | RetireRole
-    | RetireAccount,
+    | RetireAccount
+    | DeleteRole
+    | PutBack,
     Field(discriminator="action"),
 ]
 
@@ -163,6 +188,7 @@ class PlannedChange(Schema):
 
     number: int = Field(description="The procedure's step.")
     title: str
+    account: str
     resource: str
     action: str
     writes: bool

@@ -48,6 +48,10 @@ class Row:
 
 
 _DENIED = "Give the portal's identity the action named above in that account; docs/aws-permissions.md lists them."
+_FIXED = (
+    "AWS raises this limit for nobody. A role's inline policies count together, those of others too: make managed "
+    "policies of some of them, or spread what the role may do over several roles."
+)
 _LATER = "AWS has not made a change visible everywhere yet; the portal tries again by itself."
 _NO_CREDENTIALS = (
     NoCredentialsError,
@@ -58,6 +62,9 @@ _NO_CREDENTIALS = (
     SSOError,
 )
 _SLOW = "AWS asks for fewer calls; the portal slows down and tries again."
+
+# Who signed the call is known no more: new credentials may have come meanwhile.
+EXPIRED_CODES = ("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId")
 
 TABLE: tuple[Row, ...] = (
     # The same code for an unknown principal (wait) and a bad document (never right): the message decides.
@@ -73,6 +80,8 @@ TABLE: tuple[Row, ...] = (
         "A statement in the bucket policy is not accepted; look at those of others too.",
         "s3",
     ),
+    # IAM and STS quotas: these two are the same for everybody. IAM names them in the message only.
+    Row("LimitExceeded", AwsLimitExceeded, _FIXED, "iam", "maximum policy size|quota for PolicySize"),
     Row("LimitExceeded", AwsLimitExceeded, "Ask AWS to raise the quota, or remove what is no longer needed."),
     Row("LimitExceededException", AwsLimitExceeded, "Ask AWS to raise the quota, or remove what is no longer needed."),
     Row(

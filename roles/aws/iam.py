@@ -20,13 +20,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RoleState:
-    """A role as IAM has it. `role_id` is its unique id (`AROA…`); `path` may differ from the one asked for."""
+    """A role as IAM has it. `role_id` is its unique id (`AROA…`); `path` may differ from the one asked for.
+
+    `boundary` is the ARN of its permissions boundary, or empty.
+    """
 
     arn: str
     role_id: str
     trust: PolicyDocument
     tags: Mapping[str, str]
     path: str
+    boundary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileState:
+    """An instance profile as IAM has it, with the names of the roles in it."""
+
+    roles: tuple[str, ...]
+    tags: Mapping[str, str]
 
 
 def get_role(session: AccountSession, role: RoleArn) -> RoleState | None:
@@ -55,6 +67,7 @@ def get_role(session: AccountSession, role: RoleArn) -> RoleState | None:
         trust=_document(found["AssumeRolePolicyDocument"], f"The trust policy of {arn}"),
         tags={tag["Key"]: tag["Value"] for tag in found.get("Tags", [])},
         path=found["Path"],
+        boundary=found.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
     )
 
 
@@ -135,14 +148,15 @@ def delete_role_policy(session: AccountSession, role: RoleArn, policy_name: str)
     return request_id(answer)
 
 
-def get_instance_profile(session: AccountSession, role: RoleArn) -> tuple[str, ...] | None:
-    """Return the names of the roles in the instance profile of the role's name; None when there is no such profile."""
+def get_instance_profile(session: AccountSession, role: RoleArn) -> ProfileState | None:
+    """Return the instance profile of the role's name; None when there is no such profile."""
     try:
         with _calling("GetInstanceProfile", session, role.instance_profile):
             found = session.iam.get_instance_profile(InstanceProfileName=role.name)["InstanceProfile"]
     except AwsNotFound:
         return None
-    return tuple(item["RoleName"] for item in found["Roles"])
+    roles = tuple(item["RoleName"] for item in found["Roles"])
+    return ProfileState(roles, {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])})
 
 
 def instance_profiles_of(session: AccountSession, role: RoleArn) -> tuple[str, ...]:
@@ -157,10 +171,11 @@ def instance_profiles_of(session: AccountSession, role: RoleArn) -> tuple[str, .
     return tuple(found)
 
 
-def create_instance_profile(session: AccountSession, role: RoleArn) -> str:
+def create_instance_profile(session: AccountSession, role: RoleArn, *, tags: Mapping[str, str]) -> str:
     """Create the instance profile of the role's name and path, empty; return AWS's request id."""
+    listed: list[TagTypeDef] = [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
     with _calling("CreateInstanceProfile", session, role.instance_profile):
-        answer = session.iam.create_instance_profile(InstanceProfileName=role.name, Path=role.path)
+        answer = session.iam.create_instance_profile(InstanceProfileName=role.name, Path=role.path, Tags=listed)
     return request_id(answer)
 
 
@@ -174,7 +189,8 @@ def add_role_to_instance_profile(session: AccountSession, role: RoleArn) -> str:
         with _calling("AddRoleToInstanceProfile", session, role.instance_profile):
             answer = session.iam.add_role_to_instance_profile(InstanceProfileName=role.name, RoleName=role.name)
     except AwsLimitExceeded as error:
-        if role.name not in (get_instance_profile(session, role) or ()):
+        found = get_instance_profile(session, role)
+        if found is None or role.name not in found.roles:
             raise
         return error.request_id
     return request_id(answer)

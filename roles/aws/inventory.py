@@ -26,7 +26,7 @@ PAGE_ROLES_MAX = 1000  # IAM API, GetAccountAuthorizationDetails: MaxItems; AWS 
 class InventoriedRole:
     """A role as IAM has it, with its inline policies by name and the names of the instance profiles that hold it.
 
-    `attached` are the ARNs of the managed policies on it.
+    `attached` are the ARNs of the managed policies on it, `boundary` that of its permissions boundary, or empty.
     Policies are kept as AWS gave them and read on use: one that cannot be read is only its own role's problem.
     """
 
@@ -38,11 +38,17 @@ class InventoriedRole:
     _trust: Any = field(repr=False)
     _inline: Mapping[str, Any] = field(repr=False)
     attached: tuple[str, ...] = ()
+    boundary: str = ""
 
     @property
     def trust(self) -> PolicyDocument:
         """The trust policy. Raises `PolicySyntax`, naming the role."""
         return policy_document(self._trust, owner=f"The trust policy of {self.arn}")
+
+    @property
+    def inline_policies(self) -> tuple[str, ...]:
+        """The names of the inline policies."""
+        return tuple(self._inline)
 
     def inline_policy(self, name: str) -> PolicyDocument | None:
         """Return the inline policy of that name, or None when there is none. Raises `PolicySyntax`."""
@@ -117,6 +123,7 @@ def _role(detail: RoleDetailTypeDef) -> InventoriedRole:
         path=detail["Path"],
         tags={tag["Key"]: tag["Value"] for tag in detail.get("Tags", [])},
         attached=tuple(policy["PolicyArn"] for policy in detail.get("AttachedManagedPolicies", [])),
+        boundary=detail.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
         profiles=tuple(profile["InstanceProfileName"] for profile in detail.get("InstanceProfileList", [])),
         _trust=detail["AssumeRolePolicyDocument"],
         _inline={policy["PolicyName"]: policy["PolicyDocument"] for policy in detail.get("RolePolicyList", [])},

@@ -68,6 +68,15 @@ class Probe:
         with translated(service="iam", operation="GetAccountAuthorizationDetails", account=account):
             self.session.iam.get_account_authorization_details(Filter=["Role"], MaxItems=1)
 
+    def trust_quota(self) -> int:
+        """Return how many characters the account's quota lets a role's trust policy have. Raises an `AwsError`.
+
+        IAM API, GetAccountSummary: AssumeRolePolicySizeQuota.
+        """
+        account = self.session.access.account_id
+        with translated(service="iam", operation="GetAccountSummary", account=account):
+            return self.session.iam.get_account_summary()["SummaryMap"]["AssumeRolePolicySizeQuota"]
+
     def _listen(self, client: Any) -> None:
         client.meta.events.register("response-received", self._heard)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
 import botocore.session
@@ -18,6 +18,7 @@ from django.conf import settings
 
 from roles.aws.errors import translated
 from roles.aws.pacing import paced
+from roles.aws.timeouts import CONNECT_SECONDS, READ_SECONDS
 from roles.errors import Misconfigured
 from roles.policies.provisioner import reading_session_policy
 from roles.values.accounts import AccessMode, AccountAccess
@@ -30,12 +31,20 @@ if TYPE_CHECKING:
 
 PROVISIONER_SESSION_NAME = "xacct-portal"
 REFRESH_BEFORE = timedelta(minutes=10)
-READS = ("Get", "List", "Head", "Describe")  # what AWS's operations that change nothing begin with
+READS = ("Get", "List", "Head", "Describe", "Lookup")  # what AWS's operations that change nothing begin with
 KEPT_MAX = 64  # ways into accounts that a process keeps open; a way has up to three clients
 
+
+class CloudTrailReader(Protocol):
+    """What is used of boto3's client of CloudTrail."""
+
+    def lookup_events(self, **asked: Any) -> dict[str, Any]:
+        """Return one page of events, newest first."""
+
+
 _CONFIG = Config(
-    connect_timeout=5,
-    read_timeout=20,
+    connect_timeout=CONNECT_SECONDS,
+    read_timeout=READ_SECONDS,
     retries={"mode": "standard", "max_attempts": 4},
     max_pool_connections=32,  # the threads of a worker share the clients of an account
     s3={"addressing_style": "path"},
@@ -45,6 +54,8 @@ _CONFIG = Config(
 _BRIEF_CONFIG = _CONFIG.merge(
     Config(connect_timeout=3, read_timeout=6, retries={"mode": "standard", "max_attempts": 2})
 )
+# For who writes: botocore would send the whole document again as it was, over what others wrote meanwhile.
+_ONCE_CONFIG = _CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
 _local = threading.local()
 _descriptions = create_loader()
 _making = threading.Lock()
@@ -96,32 +107,57 @@ def forget_sessions() -> None:
         _kept.clear()
 
 
-def base_client(service: str, *, region: str, purpose: Purpose, is_brief: bool = False) -> Any:
+def base_client(
+    service: str, *, region: str, purpose: Purpose, is_brief: bool = False, tries_once: bool = False
+) -> Any:
     """Return a client of the portal's own identity. STS goes to the region's own endpoint.
 
-    `is_brief`: give up after seconds, for a page that somebody waits for.
+    `is_brief`: give up after seconds, for a page that somebody waits for. `tries_once`: send each call once, for who
+    repeats it from the beginning, by reading again what is to be written.
     """
     session: Any = _session(_profile(purpose))
     return session.client(
         service,
         region_name=region,
         endpoint_url=settings.XACCT_AWS_ENDPOINT_URL or None,
-        config=_BRIEF_CONFIG if is_brief else _CONFIG,
+        config=_config(is_brief=is_brief, tries_once=tries_once),
     )
 
 
-def client_with(credentials: Credentials, service: str, *, region: str, is_brief: bool = False) -> Any:
-    """Return a client that acts with `credentials`. `is_brief` as in `base_client`."""
+def client_with(
+    credentials: Credentials, service: str, *, region: str, is_brief: bool = False, tries_once: bool = False
+) -> Any:
+    """Return a client that acts with `credentials`. `is_brief` and `tries_once` as in `base_client`."""
     session: Any = _session(None)
     return session.client(
         service,
         region_name=region,
         endpoint_url=settings.XACCT_AWS_ENDPOINT_URL or None,
-        config=_BRIEF_CONFIG if is_brief else _CONFIG,
+        config=_config(is_brief=is_brief, tries_once=tries_once),
         aws_access_key_id=credentials.access_key_id,
         aws_secret_access_key=credentials.secret_access_key,
         aws_session_token=credentials.session_token,
     )
+
+
+def own_arn(*, region: str, purpose: Purpose, is_brief: bool = False) -> str:
+    """Return the ARN of the portal's own identity. Each thread asks once, until its sessions are forgotten.
+
+    Raises an `AwsError`. `is_brief` as in `base_client`.
+    """
+    known: dict[tuple[str | None, str], str] = _local.__dict__.setdefault("arns", {})
+    key = (_profile(purpose), region)
+    if key not in known:
+        with translated(service="sts", operation="GetCallerIdentity"):
+            client = base_client("sts", region=region, purpose=purpose, is_brief=is_brief)
+            known[key] = str(client.get_caller_identity()["Arn"])
+    return known[key]
+
+
+def _config(*, is_brief: bool, tries_once: bool) -> Config:
+    if tries_once:
+        return _ONCE_CONFIG
+    return _BRIEF_CONFIG if is_brief else _CONFIG
 
 
 @dataclass
@@ -130,15 +166,17 @@ class AccountSession:
 
     Clients are made on first use; assumed credentials renew themselves.
 
-    `is_brief` as in `base_client`; `is_page`: somebody waits for a page, though not for that few seconds. `on_client`
-    is given each client before its first call, e.g. to listen to it. All calls count for the account's rate, the one
-    that assumes its provisioner role too. `opened_at` is when its credentials were assumed, None while there are none.
+    `is_brief` and `tries_once` as in `base_client`; `is_page`: somebody waits for a page, though not for that few
+    seconds. `on_client` is given each client before its first call, e.g. to listen to it. All calls count for the
+    account's rate, the one that assumes its provisioner role too. `opened_at` is when its credentials were assumed,
+    None while there are none.
     Threads may share it.
     """
 
     access: AccountAccess
     is_brief: bool = False
     is_page: bool = False
+    tries_once: bool = False
     on_client: Callable[[Any], None] | None = None
     opened_at: datetime | None = None
     _credentials: Credentials | None = field(default=None, repr=False)
@@ -162,6 +200,11 @@ class AccountSession:
         client: S3Client = self._client("s3", region)
         return client
 
+    def cloudtrail(self, region: str) -> CloudTrailReader:
+        """CloudTrail of this account in `region`."""
+        client: CloudTrailReader = self._client("cloudtrail", region)
+        return client
+
     def _client(self, service: str, region: str) -> Any:
         if not self.access.is_readable:
             raise Misconfigured(
@@ -179,10 +222,12 @@ class AccountSession:
 
     def _make_client(self, service: str, region: str) -> Any:
         if self.access.mode is AccessMode.AMBIENT:
+            if service != "sts":  # with STS one asks who one is
+                self._require_own_account()
             return self._own_client(service, region)
         if self._credentials is None:
             self._credentials, self.opened_at = self._assume_provisioner(), datetime.now(UTC)
-        client = client_with(self._credentials, service, region=region, is_brief=self.is_brief)
+        client = client_with(self._credentials, service, region=region, **self._haste)
         if self.access.mode is AccessMode.HANDOFF:
             client.meta.events.register("before-call", self._refuse_to_write)
         return self._heard(client)
@@ -195,8 +240,24 @@ class AccountSession:
                 hint="It only reads there. This is a mistake of the portal's: report it.",
             )
 
+    def _require_own_account(self) -> None:
+        """Raise `Misconfigured` unless the portal's own identity is of this account: a wrong profile must not write."""
+        found = own_arn(region=self.access.region, purpose=Purpose.PROVISIONING, is_brief=self.is_brief)
+        self._require(found.split(":")[4], f"The portal's own identity {found}")
+
+    def _require(self, found: str, what: str) -> None:
+        if found != self.access.account_id:
+            raise Misconfigured(
+                f"{what} is in account {found}, not in {self.access.account_id}. Nothing was read or written there.",
+                hint="Correct XACCT_PROVISIONING_AWS_PROFILE, or the account's way in: choose 'Assume role'.",
+            )
+
     def _own_client(self, service: str, region: str) -> Any:
-        return self._heard(base_client(service, region=region, purpose=Purpose.PROVISIONING, is_brief=self.is_brief))
+        return self._heard(base_client(service, region=region, purpose=Purpose.PROVISIONING, **self._haste))
+
+    @property
+    def _haste(self) -> dict[str, bool]:
+        return {"is_brief": self.is_brief, "tries_once": self.tries_once}
 
     def _heard(self, client: Any) -> Any:
         if self.on_client is not None:
@@ -204,6 +265,7 @@ class AccountSession:
         return paced(client, self.access.account_id, is_page=self.is_page or self.is_brief)
 
     def _assume_provisioner(self) -> Credentials:
+        self._require(self.access.role_arn.split(":")[4], f"The provisioner role {self.access.role_arn}")
         sts = self._own_client("sts", self.access.region)
         wanted: dict[str, Any] = {"RoleArn": self.access.role_arn, "RoleSessionName": PROVISIONER_SESSION_NAME}
         if self.access.external_id:
@@ -229,11 +291,15 @@ _keeping = threading.Lock()
 def kept_session(access: AccountAccess) -> AccountSession:
     """Return the way into an account that this process keeps open: assumed once an hour, its clients made once.
 
+    It is for who writes: each call is sent once, the one that assumes the provisioner role too, so that one after
+    which a document is written takes no longer than `roles.aws.timeouts` says. The caller repeats what did not work,
+    and begins by reading.
+
     What is kept may be refused although a new way would not be, as when a provisioner role was made anew. Who is
     refused calls `forget_way` and tries again.
     """
     with _keeping:
-        session = _kept.setdefault(access, AccountSession(access))
+        session = _kept.setdefault(access, AccountSession(access, tries_once=True))
         _kept.move_to_end(access)
         if len(_kept) > KEPT_MAX:
             _kept.popitem(last=False)

@@ -10,9 +10,10 @@ from typing import Any
 
 from roles.aws.errors import translated
 from roles.aws.pacing import paced
-from roles.aws.sessions import Purpose, base_client, client_with
+from roles.aws.sessions import Purpose, base_client, client_with, forget_sessions, own_arn
 from roles.values.credentials import Credentials
 
+REFRESH_PAUSE_SECONDS = 3.0  # what writes new credentials for the portal's host gets a moment to do so
 ROLE_CHAINING_MAX_SECONDS = 3600  # IAM User Guide, "Terms and concepts": role chaining
 
 
@@ -73,5 +74,10 @@ def assume_role(
 @lru_cache(maxsize=8)
 def caller_arn(*, region: str, purpose: Purpose) -> str:
     """Return the ARN of the portal's own identity, asked once a process."""
-    with translated(service="sts", operation="GetCallerIdentity"):
-        return str(base_client("sts", region=region, purpose=purpose).get_caller_identity()["Arn"])
+    return own_arn(region=region, purpose=purpose)
+
+
+def forget_identity() -> None:
+    """Let this thread read the portal's own credentials again, and ask whose they are."""
+    forget_sessions()
+    caller_arn.cache_clear()

@@ -8,6 +8,7 @@ import yaml
 
 from roles.models import AssumeRoleGrant, AwsAccount, Bucket, BucketGrant, GroupRole, IamRole, Membership, UserGroup
 from roles.models.choices import AccessLevelChoice, RoleOwnership
+from roles.values.accounts import TRUST_POLICY_CHARACTERS
 
 _LINE_CHARACTERS = 10_000  # an entry stays on its line, so that two exports compare line by line
 
@@ -58,13 +59,16 @@ def export_document() -> dict[str, list[dict[str, Any]]]:
 
 def _account(row: AwsAccount) -> dict[str, Any]:
     access = {"mode": row.access_mode, "role_arn": row.provisioner_role_arn, "external_id": row.external_id}
-    return {
+    entry: dict[str, Any] = {
         "id": _Quoted(row.account_id),
         "name": row.name,
         "partition": row.partition,
         "region": row.region,
         "access": {name: value for name, value in access.items() if value},
     }
+    if row.trust_policy_characters != TRUST_POLICY_CHARACTERS:
+        entry["trust_policy_characters"] = row.trust_policy_characters
+    return entry
 
 
 def _role(row: IamRole) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from roles.errors import InputError
@@ -90,6 +90,9 @@ class AccountModel(_Model):
     partition: Literal["", "aws", "aws-cn", "aws-us-gov"] = ""
     region: Name
     access: AccessModel
+    trust_policy_characters: Annotated[
+        int, Field(ge=accounts.TRUST_POLICY_CHARACTERS, le=accounts.TRUST_POLICY_CHARACTERS_RAISED)
+    ] = accounts.TRUST_POLICY_CHARACTERS
 
     def entry(self, where: str) -> AccountEntry:
         """Return it as a value."""
@@ -102,6 +105,7 @@ class AccountModel(_Model):
             mode=self.access.mode,
             role_arn=self.access.role_arn,
             external_id=self.access.external_id,
+            trust_policy_characters=self.trust_policy_characters,
         )
 
 

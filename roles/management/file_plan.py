@@ -6,24 +6,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from roles.errors import AwsError
+from roles.management.results import PLANNED
+from roles.management.seen import Seen
 from roles.management.steps import StepLine, diffs, table
 from roles.models.choices import RunStatus
 from roles.operations.apply_config import ConfigReport
+from roles.provisioning.plan_page import plan_page
 from roles.provisioning.preview import Rehearsal
-
-PLANNED = "planned"
 
 
 @dataclass(frozen=True, slots=True)
 class FilePlan:
     """What importing would do: to the database, to people, to AWS.
 
-    `digest` is that of the plan; `errors` say what is blocked, or why AWS cannot be read. The names in the JSON are
-    what other programs read: they stay as they are.
+    `shown` are the digests of the plan; `errors` say what is blocked, or why AWS cannot be read. The names in the JSON
+    are what other programs read: they stay as they are.
     """
 
     status: str
-    digest: str
+    shown: Seen
     report: ConfigReport
     said: tuple[str, ...]
     steps: tuple[StepLine, ...]
@@ -32,21 +33,23 @@ class FilePlan:
     @classmethod
     def of(cls, rehearsal: Rehearsal[ConfigReport]) -> FilePlan:
         """Return the plan of a rehearsed import against AWS as it is now."""
-        base = (rehearsal.digest, rehearsal.result, rehearsal.said)
+        base = (rehearsal.result, rehearsal.said)
         try:
             plan = rehearsal.plan()
         except AwsError as error:
-            return cls(RunStatus.FAILED.value, *base, (), (str(error),))
-        steps = tuple(StepLine.planned(change) for change in plan.changes)
+            return cls(RunStatus.FAILED.value, Seen(rehearsal.digest, ""), *base, (), (str(error),))
+        shown = Seen(rehearsal.digest, plan.seen)
+        steps = tuple(StepLine.planned(row) for row in plan_page(plan).changes)
         blocked = tuple(f"{change.blocked} {change.hint}".strip() for change in plan.changes if change.blocked)
         status = PLANNED if plan.writes else RunStatus.IN_SYNC.value
-        return cls(RunStatus.FAILED.value if blocked else status, *base, steps, blocked)
+        return cls(RunStatus.FAILED.value if blocked else status, shown, *base, steps, blocked)
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints."""
         return {
             "status": self.status,
-            "digest": self.digest,
+            "digest": self.shown.expected_plan,
+            "seen": self.shown.seen,
             "changes": list(self.report.changes),
             "notes": list(self.report.notes),
             "people": list(self.said),
@@ -62,4 +65,5 @@ class FilePlan:
             lines += ["", *self.said]
         if self.steps:
             lines += ["", *table(self.steps), *diffs(self.steps)]
-        return "\n".join([*lines, "", f"Status: {self.status}", "Plan: nothing was changed."])
+        lines += ["", f"Status: {self.status}", "Plan: nothing was changed."]
+        return "\n".join([*lines, self.shown.as_text()]).rstrip()

@@ -10,7 +10,7 @@ from typing import Any
 
 from roles.models import ProvisioningStep
 from roles.models.choices import StepStatus
-from roles.provisioning.resources import Change
+from roles.provisioning.plan_page import ChangeRow
 
 _COLUMNS = ("step", "account", "action", "status", "resource")
 
@@ -29,16 +29,16 @@ class StepLine:
     error: str | None = None
 
     @classmethod
-    def planned(cls, change: Change) -> StepLine:
+    def planned(cls, row: ChangeRow) -> StepLine:
         """Return a change that has not been made. One that must not be made says why."""
-        blocked = " ".join(part for part in (change.blocked, change.hint) if part) if change.blocked else None
+        blocked = " ".join(part for part in (row.blocked, row.hint) if part) if row.blocked else None
         return cls(
-            step=int(change.step.value),
-            account_id=str(change.desired.access.account_id),
-            resource=change.resource,
-            action=change.action.value,
-            before=change.before,
-            after=change.after,
+            step=row.number,
+            account_id=row.account,
+            resource=row.resource,
+            action=row.action,
+            before=row.before,
+            after=row.after,
             status=StepStatus.FAILED.value if blocked else StepStatus.PLANNED.value,
             error=blocked,
         )

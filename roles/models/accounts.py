@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 
 from roles.errors import InputError
 from roles.models.choices import AccessModeChoice, PartitionChoice
 from roles.models.validators import validate_account_id, validate_external_id, validate_role_arn
-from roles.values.accounts import AccessMode, AccountAccess, AccountId, Partition, region_name
+from roles.values.accounts import (
+    TRUST_POLICY_CHARACTERS,
+    TRUST_POLICY_CHARACTERS_RAISED,
+    AccessMode,
+    AccountAccess,
+    AccountId,
+    Partition,
+    region_name,
+)
 from roles.values.arns import role_arn as parse_role_arn
 
 
@@ -40,6 +49,13 @@ class AwsAccount(models.Model):
         validators=[validate_external_id],
         help_text="What the provisioner role's trust asks for.",
     )
+    trust_policy_characters = models.PositiveSmallIntegerField(
+        "trust policy length",
+        default=TRUST_POLICY_CHARACTERS,
+        validators=[MinValueValidator(TRUST_POLICY_CHARACTERS), MaxValueValidator(TRUST_POLICY_CHARACTERS_RAISED)],
+        help_text="The account's IAM quota 'Role trust policy length': 2,048 characters unless AWS has raised it, "
+        "4,096 at most.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -59,6 +75,14 @@ class AwsAccount(models.Model):
             models.CheckConstraint(name="account_partition_known", condition=Q(partition__in=PartitionChoice.values)),
             models.CheckConstraint(
                 name="account_access_mode_known", condition=Q(access_mode__in=AccessModeChoice.values)
+            ),
+            models.CheckConstraint(
+                name="account_trust_quota_is_aws",
+                condition=Q(
+                    trust_policy_characters__gte=TRUST_POLICY_CHARACTERS,
+                    trust_policy_characters__lte=TRUST_POLICY_CHARACTERS_RAISED,
+                ),
+                violation_error_message="AWS lets a trust policy have 2,048 to 4,096 characters.",
             ),
         )
 
@@ -92,4 +116,5 @@ class AwsAccount(models.Model):
             mode=AccessMode(self.access_mode),
             role_arn=str(parse_role_arn(self.provisioner_role_arn)) if self.provisioner_role_arn else "",
             external_id=self.external_id,
+            trust_characters=self.trust_policy_characters,
         )

@@ -120,6 +120,7 @@ class DriftKind(models.TextChoices):
     STALE = "stale", "Names a deleted identity"
     FOREIGN_STALE = "foreign_stale", "Others name a deleted identity"
     NOT_OURS = "not_ours", "Not the portal's"
+    BOUNDARY = "boundary", "Another permissions boundary"
 
 
 class DriftResolution(models.TextChoices):

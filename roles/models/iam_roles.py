@@ -34,6 +34,12 @@ class IamRole(models.Model):
         help_text="ARN of a managed policy that limits what the role can ever do. The portal sets it when it creates "
         "the role, and never changes it afterwards.",
     )
+    inline_of_others = models.PositiveIntegerField(
+        "inline policies of others",
+        default=0,
+        editable=False,
+        help_text="Characters in the inline policies of others on an adopted role, as they were last read.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -57,6 +63,12 @@ class IamRole(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account.name}/{self.name}"
+
+    @classmethod
+    def named(cls, arn: RoleArn) -> models.QuerySet[IamRole]:
+        """Return the role of this ARN, path included, with its account; nothing where the portal has none."""
+        account = {"account__account_id": arn.account, "account__partition": arn.partition}
+        return cls._default_manager.filter(**account, name=arn.name, path=arn.path).select_related("account")
 
     @property
     def arn(self) -> RoleArn:

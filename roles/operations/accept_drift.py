@@ -26,6 +26,7 @@ _WHY_NOT: dict[str, str] = {
     DriftKind.STALE: "A statement names an identity that was deleted. No row of the portal can mean that.",
     DriftKind.FOREIGN_STALE: "It is about a statement of somebody else, which the portal has no rows for.",
     DriftKind.NOT_OURS: "Something that is not the portal's stands in its place.",
+    DriftKind.BOUNDARY: "A boundary is the role's own field: enter the one that AWS has on the role's page.",
 }
 _ALWAYS_THERE: dict[int, str] = {
     1: "A source role in use always has its trust for EC2, ECS and the portal, and its instance profile.",

@@ -74,7 +74,7 @@ def apply_config(*, actor: Any, config: Config, dry_run: bool = False, expected_
 
 _ACCOUNT_FIELDS = (
     *("account_id", "name", "partition", "region"),
-    *("access_mode", "provisioner_role_arn", "external_id"),
+    *("access_mode", "provisioner_role_arn", "external_id", "trust_policy_characters"),
 )
 
 
@@ -89,6 +89,7 @@ def _apply_account(work: Applying, entry: AccountEntry) -> None:
         "access_mode": entry.mode,
         "provisioner_role_arn": entry.role_arn,
         "external_id": entry.external_id,
+        "trust_policy_characters": entry.trust_policy_characters,
     }
     changed = _set(row, wanted)
     if is_new or changed:

@@ -34,6 +34,12 @@ class Look:
     seen: str
     alters: bool
 
+    @property
+    def blocked(self) -> tuple[str, ...]:
+        """Why it must not be done as things are, each with what to do about it."""
+        rows = self.plan.changes if self.plan else ()
+        return tuple(f"{row.blocked} {row.hint}".strip() for row in rows if row.blocked)
+
     def moved(self, *, expected_plan: str, seen: str) -> str:
         """Return what is not any more as it was when these two were shown; empty for nothing."""
         if expected_plan != self.digest:

@@ -8,7 +8,7 @@ from roles.errors import Conflict, InputError
 from roles.history.recorder import record
 from roles.models import IamRole, ProvisioningRun
 from roles.models.choices import RunPurpose
-from roles.operations._planned import planned, require_seen
+from roles.operations._planned import is_looking, planned, require_seen
 from roles.operations._rows import locked_roles
 from roles.permissions import Rule, require
 from roles.provisioning import deletion, outbox
@@ -40,7 +40,7 @@ def delete_managed_role(
     """
     require(actor, Rule.DELETE_ROLES, role)
     require_seen(seen)
-    if name != role.name:
+    if name != role.name and not is_looking():
         raise InputError("That is not the name of the role.", field="name", allowed=role.name)
     with planned(expected_plan):
         (row,) = locked_roles(role)

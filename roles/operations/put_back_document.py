@@ -8,7 +8,7 @@ from roles.errors import Conflict
 from roles.history.recorder import record
 from roles.models import ProvisioningRun, ProvisioningStep
 from roles.models.choices import RunPurpose
-from roles.operations._planned import planned, require_seen
+from roles.operations._planned import is_looking, planned, require_seen
 from roles.operations._rows import locked_roles
 from roles.permissions import Rule, require
 from roles.provisioning import kept, outbox
@@ -35,24 +35,23 @@ def put_back_document(
     """
     require(actor, Rule.RESTORE_DOCUMENTS, step.run)
     require_seen(seen)
-    if exactly and not agrees:
+    if exactly and not agrees and not is_looking():
         raise Conflict(
             "Statements of others may be lost by this, or come back.",
             hint="Read in the plan which, and confirm that; or put back only the portal's own.",
         )
-    kept.check_put_back(step)
+    kept.check_put_back(step, exactly=exactly)
     with planned(expected_plan):
         (role,) = locked_roles(step.run.role)
         order = outbox.Order(RunPurpose.PUT_BACK, puts_back=step, exactly=exactly, seen=seen)
         run = outbox.queue_run(actor=actor, role=role, trigger=TRIGGER, order=order)
-        before = kept.document_before(step)
         record(
             TRIGGER,
             actor=actor,
             subject=run,
             account_id=step.account_id,
             resource=step.resource,
-            after=before.as_dict() if before else None,
+            after=kept.what_goes_back(step),
             reason=reason,
             of_run=step.run_id,
             of_step=step.pk,

@@ -21,6 +21,8 @@ def check_repair_drift(finding: DriftFinding) -> None:
     """Raise `Conflict` unless a run can repair what was found."""
     if not finding.is_open:
         raise Conflict("This drift is resolved already.", hint="Look at the list again.")
+    if finding.kind == DriftKind.BOUNDARY:
+        raise Conflict(f"The portal does not change the boundary of {finding.resource}.", hint=finding.note)
     if finding.kind in (DriftKind.FOREIGN_STALE, DriftKind.NOT_OURS):
         raise Conflict(
             f"The portal does not change what is not its own at {finding.resource}.",

@@ -21,13 +21,15 @@ def retry_run(*, actor: Any, run: ProvisioningRun) -> ProvisioningRun:
     """Queue a new run for the same role and mapping and return it; the old one stays what it was.
 
     The new run does what the database wishes then; no plan was confirmed for it. If a newer run of the role is on its
-    way already, that one is returned. Raises `NotPermitted`, `NotFound`, and `Conflict` for a run that did not fail.
+    way already, that one is returned. Of orders only one that waits for an account's owner has this: it takes the
+    actor's word that the owner has done it. Raises `NotPermitted`, `NotFound`, and `Conflict` for a run that did not
+    fail.
     """
     require(actor, Rule.RETRY_RUNS, run)
     with transaction.atomic():
         (role,) = locked_roles(run.role)
         row = locked(ProvisioningRun, run.pk)
-        if row.purpose != RunPurpose.RECONCILE:
+        if row.purpose != RunPurpose.RECONCILE and row.status != RunStatus.NEEDS_OWNER:
             raise Conflict(
                 f"Run {row.pk} was an order for what AWS had then, so it is not tried again.",
                 hint="Give the order anew: then its plan is what AWS has now.",
@@ -37,13 +39,13 @@ def retry_run(*, actor: Any, run: ProvisioningRun) -> ProvisioningRun:
                 f"Run {row.pk} is '{row.get_status_display()}', so there is nothing to retry.",
                 hint="Only a run that failed or needs the owner can be retried.",
             )
-        underway = (
-            ProvisioningRun.objects.reconciling().unfinished().filter(role=role, pk__gt=row.pk).order_by("-pk").first()
-        )
+        alike = ProvisioningRun.objects.filter(purpose=row.purpose, puts_back=row.puts_back, exactly=row.exactly)
+        underway = alike.unfinished().filter(role=role, pk__gt=row.pk).order_by("-pk").first()
         if underway is not None:
             return underway
         mapping = row.mapping
-        new = outbox.queue_run(actor=actor, role=role, trigger="run.retried", mapping=mapping)
+        order = outbox.Order(RunPurpose(row.purpose), row.puts_back, row.exactly, row.plan_seen)
+        new = outbox.queue_run(actor=actor, role=role, trigger="run.retried", mapping=mapping, order=order)
         record(
             "run.retried",
             actor=actor,

@@ -15,8 +15,9 @@ from roles.permissions import Rule, require
 from roles.values.accounts import new_external_id
 from roles.values.arns import role_arn
 
-_WAY_IN = ("region", "access_mode", "provisioner_role_arn", "external_id")
-_FIELDS = ("account_id", "name", "partition", *_WAY_IN)
+# What runs that could not go on may have waited for.
+_OPENS = ("region", "access_mode", "provisioner_role_arn", "external_id", "trust_policy_characters")
+_FIELDS = ("account_id", "name", "partition", *_OPENS)
 
 
 def save_account(*, actor: Any, account: AwsAccount, expected_plan: str = "") -> AwsAccount:
@@ -25,7 +26,7 @@ def save_account(*, actor: Any, account: AwsAccount, expected_plan: str = "") ->
     An account whose provisioner role the portal is to assume gets an external id of its own if it has none; one that it
     has is kept when nothing is given, as its owner's trust policy asks for it.
 
-    When the way in changes, the roles in use there are provisioned again: what waited for the way in may go on.
+    When the way in or the quota changes, the roles in use there are provisioned again: what waited for it may go on.
     Raises `NotPermitted`, `NotFound`, `InputError` with its field, `Conflict`.
     """
     is_new = account.pk is None
@@ -44,7 +45,7 @@ def save_account(*, actor: Any, account: AwsAccount, expected_plan: str = "") ->
             account.save()
         code = "account.created" if before is None else "account.changed"
         record(code, actor=actor, subject=account, account_id=account.account_id, before=before, after=after)
-        if before is not None and any(before[name] != after[name] for name in _WAY_IN):
+        if before is not None and any(before[name] != after[name] for name in _OPENS):
             there = IamRole.objects.filter(account=account).select_related("account")
             queue_runs(sources_concerned(there), actor=actor, trigger=code)
     return account
@@ -62,7 +63,7 @@ def _give_external_id(account: AwsAccount, before: dict[str, Any] | None) -> Non
         return
     known = before["external_id"] if before else ""
     # A role that works without one is not touched: nobody has told its owner of an id.
-    was_assumed = before is not None and AwsAccount(**{name: before[name] for name in _WAY_IN}).is_assumed
+    was_assumed = before is not None and AwsAccount(**{name: before[name] for name in _OPENS}).is_assumed
     if known or not was_assumed:
         account.external_id = known or new_external_id()
 

@@ -56,11 +56,19 @@ def grant_statements(grants: Iterable[OwnGrant]) -> tuple[Statement, ...]:
 
 
 def identity_of(
-    *, fixed: Sequence[Statement] = (), targets: Iterable[Target] = (), grants: Iterable[OwnGrant] = ()
+    *,
+    fixed: Sequence[Statement] = (),
+    targets: Iterable[Target] = (),
+    grants: Iterable[OwnGrant] = (),
+    others: int = 0,
 ) -> Identity:
-    """Spread `targets` and `grants`, in this order, over the inline policy, where `fixed` is too, and managed ones."""
+    """Spread `targets` and `grants`, in this order, over the inline policy, where `fixed` is too, and managed ones.
+
+    `others` is how many characters others have in inline policies of the role.
+    """
+    room = limits.inline_room(others=others)
     units: list[Target | OwnGrant] = [*targets, *grants]
-    inline, rest = _split(units, lambda part: _fits([*fixed, *_said(part)], limits.INLINE_ROOM_CHARACTERS))
+    inline, rest = _split(units, lambda part: _fits([*fixed, *_said(part)], room))
     spilled = []
     while rest:
         part, left = _split(rest, lambda part: _fits(_said(part), limits.MANAGED_POLICY_MAX_CHARACTERS))

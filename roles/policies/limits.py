@@ -8,13 +8,16 @@ from typing import Any
 
 from roles.errors import PolicyTooLarge
 from roles.policies.document import PolicyDocument
+from roles.values.accounts import TRUST_POLICY_CHARACTERS
 
-TRUST_POLICY_MAX_CHARACTERS = 2_048  # IAM and STS quotas: role trust policy length (an account can have it raised)
+TRUST_POLICY_MAX_CHARACTERS = TRUST_POLICY_CHARACTERS  # an account can have it raised
 INLINE_POLICIES_MAX_CHARACTERS = 10_240  # IAM and STS quotas: all inline policies of a role together; fixed
 # Kept free in every role for the inline policy that cuts its sessions off: who is to be cut off must not find it full.
 # Half of them, so that what others have there fits beside it.
 CUT_OFF_RESERVE_CHARACTERS = 5_120
 INLINE_ROOM_CHARACTERS = INLINE_POLICIES_MAX_CHARACTERS - CUT_OFF_RESERVE_CHARACTERS
+# So much of that stays free whatever others have there: it takes a cut-off of everybody and of some people besides.
+CUT_OFF_LEAST_CHARACTERS = 1_024
 MANAGED_POLICY_MAX_CHARACTERS = 6_144  # IAM and STS quotas: managed policy length; fixed
 MANAGED_POLICIES_MAX = 10  # IAM and STS quotas: managed policies attached to a role; an account can have it raised
 BUCKET_POLICY_MAX_BYTES = 20 * 1024  # Amazon S3 quotas: bucket policy, as S3 normalises it
@@ -29,6 +32,12 @@ def measure_trust_policy(document: PolicyDocument) -> int:
 def measure_inline_policies(*documents: PolicyDocument) -> int:
     """Return the characters that IAM counts for these inline policies of one role together, or a managed policy."""
     return sum(len(document.as_json()) for document in documents)
+
+
+def inline_room(*, others: int = 0) -> int:
+    """Return the characters that our inline policy of a role may have where `others` are in those of others."""
+    least = INLINE_POLICIES_MAX_CHARACTERS - CUT_OFF_LEAST_CHARACTERS - others
+    return max(0, min(INLINE_ROOM_CHARACTERS, least))
 
 
 def measure_bucket_policy(document: PolicyDocument) -> int:
@@ -51,25 +60,36 @@ def measure_session_policy(document: PolicyDocument) -> int:
 def check_trust_policy(document: PolicyDocument, *, owner: str, limit: int = TRUST_POLICY_MAX_CHARACTERS) -> None:
     """Raise `PolicyTooLarge` if IAM would refuse this trust policy of `owner`, a role's ARN.
 
-    `limit` is the account's own quota where it is known (`GetAccountSummary`, `AssumeRolePolicySizeQuota`).
+    `limit` is the account's own quota.
     """
     size = measure_trust_policy(document)
     if size > limit:
-        hint = "Let fewer source roles assume this role, or ask AWS for a higher quota (up to 4,096 characters)."
+        hint = (
+            "Let fewer source roles assume this role, or ask AWS for a higher quota (up to 4,096 characters) and enter "
+            "it at the account."
+        )
         raise _too_large(f"The trust policy of {owner}", f"{size:,} characters", size, limit, owner=owner, hint=hint)
 
 
-def check_inline_policies(*documents: PolicyDocument, owner: str, reserve: int = 0) -> None:
-    """Raise `PolicyTooLarge` if IAM would refuse these as all the inline policies of `owner`, a role's ARN.
+def check_inline_policies(
+    *documents: PolicyDocument, owner: str, limit: int = INLINE_POLICIES_MAX_CHARACTERS, others: int = 0
+) -> None:
+    """Raise `PolicyTooLarge` if these inline policies of `owner`, a role's ARN, have more than `limit` characters.
 
-    `reserve` characters are kept free for another policy.
+    `limit` is what is left of the role's 10,240 characters: `inline_room`, or for a cut-off all but `others`, which are
+    the characters in the inline policies of others.
     """
-    size, limit = measure_inline_policies(*documents), INLINE_POLICIES_MAX_CHARACTERS - reserve
+    size = measure_inline_policies(*documents)
     if size > limit:
         hint = "Spread the target roles over several source roles, or make managed policies of other inline policies."
-        what = f"The inline policies of {owner}"
-        kept = f" in all, and {reserve:,} are kept for cutting sessions off" if reserve else ""
-        raise _too_large(what, f"{size:,} characters", size, limit, owner=owner, hint=hint, kept=kept)
+        beside = f" beside {others:,} in those of others" if others else ""
+        kept = INLINE_POLICIES_MAX_CHARACTERS - others - limit
+        told = f" in all, and {kept:,} are kept for cutting sessions off" if kept > 0 else ""
+        message = (
+            f"The inline policies of {owner} would have {size:,} characters{beside}; AWS allows "
+            f"{INLINE_POLICIES_MAX_CHARACTERS:,}{told}."
+        )
+        raise PolicyTooLarge(message, limit=limit, size=size, owner=owner, hint=hint)
 
 
 def check_managed_policies(documents: Sequence[PolicyDocument], *, others: int, owner: str) -> None:
@@ -112,11 +132,8 @@ def check_session_policy(document: PolicyDocument, *, owner: str) -> None:
         raise _too_large(f"The session policy for {owner}", f"{size:,} characters", size, limit, owner=owner, hint=hint)
 
 
-def _too_large(
-    what: str, measured: str, size: int, limit: int, *, owner: str, hint: str, kept: str = ""
-) -> PolicyTooLarge:
-    allowed = f"{INLINE_POLICIES_MAX_CHARACTERS:,}{kept}" if kept else f"{limit:,}"
-    message = f"{what} would have {measured}; AWS allows {allowed}."
+def _too_large(what: str, measured: str, size: int, limit: int, *, owner: str, hint: str) -> PolicyTooLarge:
+    message = f"{what} would have {measured}; AWS allows {limit:,}."
     return PolicyTooLarge(message, limit=limit, size=size, owner=owner, hint=hint)
 
 

@@ -57,6 +57,7 @@ _MANAGED_ACTIONS = {
 _PROFILE_ACTIONS = {
     "iam:GetInstanceProfile": "read a source role's instance profile",
     "iam:CreateInstanceProfile": "create a source role's instance profile",
+    "iam:TagInstanceProfile": "mark an instance profile that it creates as its own",
     "iam:AddRoleToInstanceProfile": "put a source role into its instance profile",
     "iam:RemoveRoleFromInstanceProfile": "take a source role that is to be deleted out of its instance profile",
     "iam:DeleteInstanceProfile": "delete the instance profile that it made for a role that is to be deleted",
@@ -70,6 +71,10 @@ _BUCKET_ACTIONS = {
     "s3:PutBucketPolicy": "write a bucket's policy",
     "s3:DeleteBucketPolicy": "delete a bucket's policy that nothing is left in",
 }
+# Knows no resource but '*' (Service Authorization Reference, AWS CloudTrail).
+_TRAIL_ACTIONS = {"cloudtrail:LookupEvents": "say who may have made a change by hand"}
+# Without these all works, and less is said.
+OPTIONAL_ACTIONS: dict[str, str] = {**_TRAIL_ACTIONS}
 # What the engine cannot do without each action. It asks for no other.
 ACTIONS: dict[str, str] = {
     **_ROLE_ACTIONS,
@@ -161,13 +166,18 @@ def reader_policy(scope: ProvisionerScope) -> PolicyDocument:
 
 def reading_session_policy() -> PolicyDocument:
     """Return the session policy of a session that must not change anything, whatever its role may do."""
-    return PolicyDocument((_statement("ReadOnly", "Allow", READ_ACTIONS, ["*"]),))
+    return PolicyDocument((_statement("ReadOnly", "Allow", (*READ_ACTIONS, *OPTIONAL_ACTIONS), ["*"]),))
 
 
 def _reading(statement: Statement) -> Statement | None:
     body = dict(statement.body)
     actions = [action for action in body["Action"] if action in READ_ACTIONS]
     return Statement({**body, "Action": actions}) if actions and body["Effect"] == "Allow" else None
+
+
+def optional_statements() -> tuple[Statement, ...]:
+    """Return what the portal may be allowed besides, to say more: an owner may leave it out."""
+    return (_statement("WhoChangedIt", "Allow", _TRAIL_ACTIONS, ["*"]),)
 
 
 def role_statements(scope: ProvisionerScope) -> tuple[Statement, ...]:

@@ -51,7 +51,7 @@ def _apply_to_profile(change: Change, session: AccountSession) -> str:
         request_id = iam.remove_role_from_instance_profile(session, wish.role)
         return iam.delete_instance_profile(session, wish.role) if change.action is Action.DELETE else request_id
     if change.action is Action.CREATE:
-        iam.create_instance_profile(session, wish.role)
+        iam.create_instance_profile(session, wish.role, tags=MANAGED_TAGS)
     return iam.add_role_to_instance_profile(session, wish.role)
 
 

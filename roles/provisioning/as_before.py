@@ -10,17 +10,20 @@ from collections.abc import Iterable
 
 from roles.policies.document import PolicyDocument, Statement
 from roles.policies.equivalence import fingerprint, same_document
-from roles.policies.ownership import SID_PREFIX, foreign_statements, merged, merged_trust, own_statements
+from roles.policies.ownership import foreign_statements, merged, merged_trust, own_statements
 from roles.provisioning.differences import dead_principals
 from roles.provisioning.fitting import too_large
-from roles.provisioning.resources import Action, Change, DesiredAsBefore, Place
+from roles.provisioning.resources import Action, Change, DesiredAsBefore, DesiredDocument, DesiredRole, Place
 
 UNDONE = (
     "The database wishes otherwise for this document. Drift shows that until the next run of a source role that "
     "reaches it brings the wish back. To keep what is put back, change the grants, or accept the drift where grants "
     "can say it."
 )
-_WORDS = {Place.ROLE: "trust policy", Place.INLINE_POLICY: "policy", Place.BUCKET_POLICY: "bucket policy"}
+UNDONE_BY_OWNER = (
+    "The database wishes otherwise for this document. The next run of a source role that reaches it asks the owner for "
+    "the wish again. To keep what is put back, change the grants."
+)
 
 
 def as_before_change(wish: DesiredAsBefore, current: PolicyDocument | None) -> tuple[Change, PolicyDocument | None]:
@@ -32,7 +35,7 @@ def as_before_change(wish: DesiredAsBefore, current: PolicyDocument | None) -> t
         wish,
         action,
         wish.resource,
-        f"Put back the {_WORDS[wish.place]} of {wish.resource.rpartition(':')[2].rpartition('/')[2]}",
+        wish.heading,
         None if current is None else current.as_dict(),
         None if document is None else document.as_dict(),
         len(foreign_statements(document)) if document else 0,
@@ -43,14 +46,35 @@ def as_before_change(wish: DesiredAsBefore, current: PolicyDocument | None) -> t
     return change, document
 
 
+def owners_change(wish: DesiredAsBefore, warning: str) -> Change:
+    """Return what the owner of an account is to put back, where nobody can read what is there; `warning` says that."""
+    ours = wish.kept.statements if wish.kept else ()
+    wished = [one for other in wish.wished for one in _ours(other) if one.sid.startswith(wish.owned)]
+    is_wish = {fingerprint(one) for one in ours} == {fingerprint(one) for one in wished}
+    after = wish.kept.as_dict() if wish.kept else None
+    return Change(
+        wish,
+        Action.UPDATE if after else Action.DELETE,
+        wish.resource,
+        wish.heading,
+        None,
+        after,
+        warnings=(warning,) if is_wish else (warning, UNDONE_BY_OWNER),
+    )
+
+
+def _ours(wish: DesiredRole | DesiredDocument) -> tuple[Statement, ...]:
+    return wish.statements if isinstance(wish, DesiredDocument) else wish.trust or ()
+
+
 def _document(wish: DesiredAsBefore, current: PolicyDocument | None) -> PolicyDocument | None:
     if wish.exactly:
         return wish.kept
     kept = wish.kept or PolicyDocument()
     there, ours = current or kept.with_statements(()), own_statements(kept)
     if wish.place is Place.ROLE:
-        return merged_trust(there, ours, owned=SID_PREFIX)
-    document = merged(there, ours, owned=SID_PREFIX)
+        return merged_trust(there, ours, owned=wish.owned)
+    document = merged(there, ours, owned=wish.owned)
     return None if document.is_empty else document
 
 
@@ -70,7 +94,7 @@ def _blocked(wish: DesiredAsBefore, document: PolicyDocument | None) -> tuple[st
     if dead:
         why = f"The document names identities that were deleted: {', '.join(dead)}. AWS takes no document with them."
         return why, "Repair the drift instead: then the statements are written anew."
-    return too_large(wish.place, wish.resource, document)
+    return too_large(wish.place, wish.resource, document, wish.access)
 
 
 def _losses(current: PolicyDocument | None, document: PolicyDocument | None) -> Iterable[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -102,12 +103,21 @@ def try_connection(account: AwsAccount) -> ConnectionReport:
     if identity.account_id != account.account_id:
         return ConnectionReport(account.account_id, identity.arn, tuple(remarks))
     permissions, is_simulated, more = _Permissions(probe, account, identity).find()
-    return ConnectionReport(account.account_id, identity.arn, (*remarks, *more), permissions, is_simulated)
+    remarks += [*more, *_of_trust_quota(probe, account)]
+    return ConnectionReport(account.account_id, identity.arn, tuple(remarks), permissions, is_simulated)
 
 
 def _of_clock(skew: timedelta | None) -> Iterator[Remark]:
     if skew is not None and abs(skew) > SKEW_SEEN:
         yield words.of_clock(skew, is_refused=abs(skew) >= SKEW_REFUSED)
+
+
+def _of_trust_quota(probe: Probe, account: AwsAccount) -> Iterator[Remark]:
+    """Yield a remark if AWS has another quota. Nothing else needs to know it, so it is no permission to ask for."""
+    with suppress(AwsError):
+        found = probe.trust_quota()
+        if found != account.trust_policy_characters:
+            yield words.of_trust_quota(found, account)
 
 
 class _Permissions:

@@ -297,7 +297,8 @@ def _profile(role_id: int, facts: Facts) -> DesiredProfile:
 def _pass_role_policy(role_id: int, facts: Facts) -> DesiredDocument:
     role = facts.role(role_id)
     statements = pass_role_statements(role.arn) if facts.in_use(role_id) else ()
-    return DesiredDocument(Step.PASS_ROLE_POLICY, role.account.access(), str(role.arn), PASS_ROLE_SIDS, statements)
+    place = (Step.PASS_ROLE_POLICY, role.account.access(), str(role.arn))
+    return DesiredDocument(*place, PASS_ROLE_SIDS, statements, others=own_policies.others_in(role))
 
 
 def _target_role(role_id: int, facts: Facts) -> DesiredRole:

@@ -18,6 +18,12 @@ from roles.provisioning.resources import Change, Desired, DesiredDocument, Desir
 _UNIQUE_ID = re.compile(r"\A(?:AROA|AIDA)[A-Z0-9]{12,}\Z")
 
 
+OWNERS_MAY_MEND = (
+    "Ask the owner of these statements to name the identity's ARN again if it was made anew, or to remove them. "
+    "Then retry: the portal changes no statement of others."
+)
+
+
 class Kind(StrEnum):
     """How AWS differs. The values are those of `models.choices.DriftKind`."""
 
@@ -27,6 +33,7 @@ class Kind(StrEnum):
     STALE = "stale"
     FOREIGN_STALE = "foreign_stale"
     NOT_OURS = "not_ours"
+    BOUNDARY = "boundary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +65,10 @@ def differences_of(changes: Sequence[Change]) -> list[Difference]:
         return []
     # A later change is planned on top of the earlier ones; what AWS has is what the first one found.
     before = changes[0].before
-    blocker = foreign_blocker(before)
-    found = [_difference(change, before) for change in changes if change.writes or change.blocked]
-    if blocker and found:
-        return [replace(one, note=_joined(one.note, blocker)) for one in found]
-    if not blocker:
-        return found
+    blocker = foreign_blocker(_policy(before))
+    found = [_difference(change, before) for change in changes if change.writes or change.blocked or change.unlike]
+    if found or not blocker:
+        return [one if blocker in one.note else replace(one, note=_joined(one.note, blocker)) for one in found]
     return [replace(_difference(changes[-1], before), kind=Kind.FOREIGN_STALE, after=before, note=blocker)]
 
 
@@ -88,7 +93,7 @@ def _difference(change: Change, before: dict[str, Any] | None) -> Difference:
         before=before,
         after=change.after,
         foreign_statements=change.foreign_statements,
-        note=_joined(change.blocked, change.hint),
+        note=_joined(change.blocked, change.hint, change.unlike),
     )
 
 
@@ -96,7 +101,7 @@ def _kind(change: Change, before: dict[str, Any] | None) -> Kind:
     if before is None:
         return Kind.MISSING
     if not change.writes:
-        return Kind.NOT_OURS
+        return Kind.NOT_OURS if change.blocked else Kind.BOUNDARY
     if isinstance(change.desired, DesiredPolicies):
         return Kind.EXTRA if change.after is None else Kind.CHANGED
     if isinstance(change.desired, DesiredProfile):
@@ -125,11 +130,11 @@ def _ours(wish: Desired, document: dict[str, Any] | None) -> list[Statement]:
     return [one for one in _policy(document).statements if is_ours(one, owned)]
 
 
-def foreign_blocker(document: dict[str, Any] | None) -> str:
-    """Return why AWS would take no document with the statements of others that are in this one, or empty."""
+def foreign_blocker(document: PolicyDocument) -> str:
+    """Return why AWS would not take this document because of the statements of others in it, or empty."""
     names = [
         f"'{statement.sid or 'without a Sid'}' ({', '.join(dead)})"
-        for statement in _policy(document).statements
+        for statement in document.statements
         if not is_ours(statement) and (dead := dead_principals(statement))
     ]
     if not names:

@@ -1,23 +1,25 @@
 """Compare AWS with the database: all accounts, in bulk. Reads; what is done about it is not decided here.
 
 The calls grow with accounts and buckets, never with roles: one stream of pages for each account's roles, one read for
-each bucket's policy. The wishes are those of the runs and the planner is theirs, so that what is found is exactly what
-a run would write.
+each bucket's policy. Several accounts are read at once. The wishes are those of the runs and the planner is theirs, so
+that what is found is exactly what a run would write.
 
 A role that a run is changing, or is about to, is left out until the run has ended. A source role that no run has
 brought in order since it is mapped has not drifted: its runs say what is wrong. Nor has what waits for the owner of
-a handoff account. Every role and bucket that nothing is
-wished for must hold nothing of ours. What could not be read is said; it is never taken for empty.
+a handoff account. Every role and bucket that nothing is wished for must hold nothing of ours. What could not be read is
+said; it is never taken for empty.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import groupby
 
+from django.conf import settings
 from django.db.models import Max, Min, OuterRef, Subquery
 from django.utils import timezone
 
@@ -52,6 +54,7 @@ class Unread:
 class DriftReport:
     """What a comparison found. `compared` says of what it speaks: of nothing else is anything known.
 
+    `others` are the characters that others have in inline policies of adopted roles, by the role's ARN.
     `handoff` are the handoff accounts that the portal may not read, `unread` what it should have been able to read, and
     `under_way` how many parts were left out because a run is about them.
     """
@@ -62,6 +65,7 @@ class DriftReport:
     unread: tuple[Unread, ...] = ()
     handoff: tuple[str, ...] = ()
     under_way: int = 0
+    others: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_clean(self) -> bool:
@@ -76,6 +80,7 @@ class _Found:
     differences: list[Difference] = field(default_factory=list)
     compared: set[tuple[str, int]] = field(default_factory=set)
     unread: list[Unread] = field(default_factory=list)
+    others: dict[str, int] = field(default_factory=dict)
 
     def not_read(self, account_id: str, resource: str, error: PortalError) -> None:
         """Note what could not be read and why; a role once, whatever of it was to be compared."""
@@ -95,6 +100,7 @@ def compare(account: AwsAccount | None = None) -> DriftReport:
     wishes = [
         pair for item in in_scope if item.access.account_id not in handoff if (pair := _wish(item, world.facts, found))
     ]
+    snapshot.read((wish for _, wish in wishes), readers=settings.XACCT_DRIFT_READERS)
     for _, group in groupby(sorted(wishes, key=_order), key=lambda pair: slot_of(pair[1])):
         _compare_slot([wish for _, wish in group], snapshot, found)
     # A run may have come between: what was read before it and what is wished after it are not the same moment.
@@ -107,6 +113,7 @@ def compare(account: AwsAccount | None = None) -> DriftReport:
         tuple(found.unread),
         tuple(sorted(handoff)),
         busy,
+        found.others,
     )
 
 
@@ -128,6 +135,9 @@ def _compare_slot(wishes: list[Desired], snapshot: Snapshot, found: _Found) -> N
     first = wishes[0]
     try:
         plan = plan_of(wishes, {slot_of(first): snapshot.observe(first)})
+        if isinstance(first, DesiredDocument) and first.others is not None:
+            with suppress(PortalError):  # what others have there and cannot be read is no concern of ours
+                found.others[first.resource] = snapshot.others_in(first)
     except PortalError as error:
         resource = str(first.role) if isinstance(first, DesiredPolicies) else first.resource
         found.not_read(first.access.account_id, resource, error)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -22,8 +23,27 @@ _AT_A_SOURCE = tuple(int(step.value) for step in (Step.SOURCE_ROLE, Step.ASSUME_
 _AT_A_TARGET = tuple(
     int(step.value) for step in (Step.TARGET_ROLE, Step.TARGET_TRUST, Step.BUCKET_POLICY, Step.ASSUME_POLICY)
 )
-# Others' statements do not keep anybody from what a mapping gives; they keep the portal from writing.
-_HARMLESS = (DriftKind.FOREIGN_STALE,)
+# What no run mends and no mapping waits for. Others' statements keep nobody from what a mapping gives; they keep the
+# portal from writing. A boundary is set when a role is created, and what it refuses shows when access is verified.
+_HARMLESS = (DriftKind.FOREIGN_STALE, DriftKind.BOUNDARY)
+ASKED_FOR = timedelta(hours=1)
+
+
+def newest_without_a_name(differences: Sequence[Difference]) -> list[int]:
+    """Return the indexes of the differences to ask about, newest first: those of which nobody said who made them.
+
+    CloudTrail may have a call only minutes later, so what is open is asked about again for `ASKED_FOR`.
+    """
+    known = {(row.resource, row.step): row for row in DriftFinding.objects.open()}
+    lately = timezone.now() - ASKED_FOR
+    found: list[tuple[datetime, int]] = []
+    for index, one in enumerate(differences):
+        row = known.get((one.resource, one.step))
+        if row is None or not _is_same(row, one):
+            found.append((timezone.now(), index))
+        elif not row.done_by and row.found_at > lately:
+            found.append((row.found_at, index))
+    return [index for _, index in sorted(found, reverse=True)]
 
 
 def remember(differences: Iterable[Difference], *, compared: frozenset[tuple[str, int]], actor: Any) -> None:
@@ -89,7 +109,7 @@ def sources_of(findings: DriftQuerySet, *, ever: bool = False) -> list[int]:
 
 def _found(one: Difference, row: DriftFinding | None, actor: Any) -> None:
     now = timezone.now()
-    is_same = row is not None and (row.kind, row.before, row.after) == (one.kind, one.before, one.after)
+    is_same = row is not None and _is_same(row, one)
     fields = {
         "kind": DriftKind(one.kind.value),
         "title": one.title[:200],
@@ -99,7 +119,7 @@ def _found(one: Difference, row: DriftFinding | None, actor: Any) -> None:
         "note": one.note,
         "last_seen_at": now,
     }
-    if one.done_by:
+    if one.done_by or not is_same:
         fields["done_by"] = one.done_by[:300]
     if row is None:
         place = _place(one)
@@ -109,6 +129,10 @@ def _found(one: Difference, row: DriftFinding | None, actor: Any) -> None:
     row.save()
     if not is_same:
         _record("drift.found", row, actor=actor, before=row.before, after=row.after)
+
+
+def _is_same(row: DriftFinding, one: Difference) -> bool:
+    return (row.kind, row.before, row.after) == (one.kind, one.before, one.after)
 
 
 def _place(one: Difference) -> dict[str, Any]:

@@ -18,10 +18,10 @@ from roles.aws import sts
 from roles.aws.sessions import Purpose
 from roles.errors import InvalidArn
 from roles.models import AssumeRoleGrant, AwsAccount, BucketGrant, GroupRole, IamRole, ProvisioningRun
-from roles.models.choices import AccessModeChoice, RunStatus, StepStatus
+from roles.models.choices import AccessModeChoice, RunPurpose, RunStatus, StepStatus
 from roles.policies.document import Statement
 from roles.policies.provisioner import PROVISIONER_ROLE, ProvisionerScope
-from roles.provisioning import desired, handoff
+from roles.provisioning import desired, handoff, orders
 from roles.provisioning.facts import Facts
 from roles.provisioning.observed import portal_principals
 from roles.provisioning.plan import Slot, change_for, slot_of
@@ -75,6 +75,17 @@ def documents_for_owner(account: AwsAccount, *also: IamRole) -> handoff.HandoffD
             wishes.setdefault((slot_of(wish), wish.step), []).append(wish)
     together = sorted((_together(same) for same in wishes.values()), key=lambda wish: wish.step)
     return handoff.documents_for(_changes(together), account.access())
+
+
+def documents_of_run(account: AwsAccount, run: ProvisioningRun) -> handoff.HandoffDocuments:
+    """Return what the owner of `account` has to do for a run: of an order just that, else all that is wished for now.
+
+    Raises an `AwsError` as `documents_for_owner`, and `Conflict` for an order that cannot be carried out any more.
+    """
+    if run.purpose == RunPurpose.RECONCILE:
+        return documents_for_owner(account, run.role)
+    wishes = orders.wishes_of(run, partial(portal_principals, run.role.account.region))
+    return handoff.documents_for(_changes(wishes), account.access())
 
 
 def documents_of_provisioner(access: AccountAccess, scope: ProvisionerScope) -> handoff.HandoffDocuments:

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from roles.errors import PolicyTooLarge
-from roles.policies.document import PolicyDocument
+from roles.policies.document import PolicyDocument, parse
 from roles.policies.equivalence import same_document
 from roles.policies.limits import check_managed_policies
 from roles.provisioning.resources import Action, Change, DesiredPolicies, ObservedPolicies
 from roles.values.arns import MANAGED_TAG, MANAGED_TAGS, RoleArn
 
 NOT_ATTACHED = " (not attached)"
+NO_ROLE_HINT = "Map it again: a run then makes it anew."
 
 
 def is_ours(tags: Mapping[str, str]) -> bool:
@@ -43,8 +44,27 @@ def policies_document(
 
 def highest_in(document: Mapping[str, Any] | None) -> int:
     """Return the highest number of a policy in such a JSON object; 0 where there is none."""
-    ends = [name.removesuffix(NOT_ATTACHED).rpartition("-")[2] for name in document or {}]
-    return max((int(end) for end in ends if end.isdigit()), default=0)
+    return max(map(_number, document or {}), default=0)
+
+
+def attached_in(document: Mapping[str, Any] | None) -> tuple[PolicyDocument, ...]:
+    """Return the policies in such a JSON object that were attached, by number: the others gave nothing."""
+    attached = [name for name in document or {} if not name.endswith(NOT_ATTACHED)]
+    return tuple(parse((document or {})[name]) for name in sorted(attached, key=_number))
+
+
+def is_between(
+    before: Mapping[str, Any] | None, now: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> bool:
+    """Return whether what is there now is what writing `after` over `before` leaves when it stops half way.
+
+    Policies are written one by one, and attached in a call of their own. Each must be as it was or as it is to be.
+    """
+    was, there, wanted = _by_number(before), _by_number(now), _by_number(after)
+    return all(
+        _is_same(there.get(number), was.get(number)) or _is_same(there.get(number), wanted.get(number))
+        for number in was | there | wanted
+    )
 
 
 def policies_change(
@@ -57,8 +77,33 @@ def policies_change(
     after = policies_document(wish.role, wanted) or None
     action = _action(before, after)
     blocked, hint = _blocked(wish, there) if action is not Action.NONE else ("", "")
-    change = Change(wish, action, wish.resource, title, before, after, blocked=blocked, hint=hint)
-    return change, ObservedPolicies(wanted, frozenset(wanted), there.others)
+    change = Change(
+        wish,
+        action,
+        wish.resource,
+        title,
+        before,
+        after,
+        warnings=wish.notes,
+        blocked=blocked,
+        hint=hint,
+        others=there.others,
+    )
+    return change, ObservedPolicies(wanted, frozenset(wanted), there.others, has_role=there.has_role)
+
+
+def _number(name: str) -> int:
+    """Return the number that a policy's name ends in; 0 for none."""
+    end = name.removesuffix(NOT_ATTACHED).rpartition("-")[2]
+    return int(end) if end.isdigit() else 0
+
+
+def _by_number(document: Mapping[str, Any] | None) -> dict[int, PolicyDocument]:
+    return {_number(name): parse(one) for name, one in (document or {}).items()}
+
+
+def _is_same(one: PolicyDocument | None, other: PolicyDocument | None) -> bool:
+    return one is other if one is None or other is None else same_document(one, other)
 
 
 def _name(role: RoleArn, number: int, *, is_attached: bool) -> str:
@@ -81,6 +126,8 @@ def _action(before: dict[str, Any] | None, after: dict[str, Any] | None) -> Acti
 
 def _blocked(wish: DesiredPolicies, there: ObservedPolicies) -> tuple[str, str]:
     """Return why it must not be done and what to do, or two empty texts."""
+    if wish.is_order and wish.documents and not there.has_role:
+        return f"There is no role {wish.role}.", NO_ROLE_HINT
     if there.taken:
         names = ", ".join(_name(wish.role, number, is_attached=True) for number in sorted(there.taken))
         return (

@@ -46,6 +46,7 @@ class Accounts:
 
     def __init__(self, *, is_page: bool = False, is_kept: bool = False) -> None:
         self._is_page, self._is_kept = is_page, is_kept
+        self._has_signed_in_again = False
         self._began = datetime.now(UTC)
         self._sessions: dict[str, AccountSession] = {}
 
@@ -66,6 +67,15 @@ class Accounts:
         if session is None or session.opened_at is None or session.opened_at >= self._began:
             return False
         forget_way(self._sessions.pop(access.account_id))
+        return True
+
+    def sign_in_again(self) -> bool:
+        """Forget all ways and the portal's own credentials, so that they are read again; False the second time."""
+        if self._has_signed_in_again:
+            return False
+        self._has_signed_in_again = True
+        self._sessions.clear()
+        sts.forget_identity()
         return True
 
 
@@ -107,8 +117,8 @@ def _read(wish: DesiredThing, accounts: Accounts) -> State:
     if isinstance(wish, DesiredNoRole):
         return _read_whole(session, wish.role)
     if isinstance(wish, DesiredProfile | DesiredNoProfile):
-        roles = iam.get_instance_profile(session, wish.role)
-        return None if roles is None else ObservedProfile(roles)
+        profile = iam.get_instance_profile(session, wish.role)
+        return None if profile is None else ObservedProfile(profile.roles, profile.tags)
     if isinstance(wish, DesiredPolicies):
         return _read_policies(session, wish)
     return _read_document(session, wish)
@@ -143,7 +153,7 @@ def bucket_of(wish: DesiredDocument | DesiredAsBefore) -> str:
 
 def _read_role(session: AccountSession, role: RoleArn) -> ObservedRole | None:
     state = iam.get_role(session, role)
-    return None if state is None else ObservedRole(state.trust, state.tags, state.arn)
+    return None if state is None else ObservedRole(state.trust, state.tags, state.arn, state.boundary)
 
 
 def _read_whole(session: AccountSession, role: RoleArn) -> ObservedWhole | None:
@@ -165,7 +175,8 @@ def _read_whole(session: AccountSession, role: RoleArn) -> ObservedWhole | None:
 
 def _read_policies(session: AccountSession, wish: DesiredPolicies) -> ObservedPolicies:
     """Read the managed policies that are wished for, that may be left, or that are attached in our places."""
-    arns = managed_policies.attached_policies(session, wish.role) or ()
+    found_on_role = managed_policies.attached_policies(session, wish.role)
+    arns = found_on_role or ()
     attached = numbers_in(wish.role, arns)
     found = {}
     for number in range(1, max(len(wish.documents), wish.known, *attached, 0) + 1):
@@ -177,4 +188,5 @@ def _read_policies(session: AccountSession, wish: DesiredPolicies) -> ObservedPo
         attached,
         others=len(arns) - len(attached),
         taken=frozenset(number for number, state in found.items() if not is_ours(state.tags)),
+        has_role=found_on_role is not None,
     )

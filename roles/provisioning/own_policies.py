@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from roles.models import BucketGrant, IamRole
+from roles.models.choices import RoleOwnership
 from roles.policies import limits
 from roles.policies.builders import pass_role_statements
 from roles.policies.document import PolicyDocument
@@ -40,19 +41,30 @@ def _identity(role_id: int, facts: Facts, *, is_source: bool, is_target: bool) -
         fixed=pass_role_statements(facts.role(role_id).arn) if is_source else (),
         targets=_targets(role_id, facts) if is_source else (),
         grants=_grants(role_id, facts) if is_target else (),
+        others=others_in(facts.role(role_id)) or 0,
     )
+
+
+def others_in(role: IamRole) -> int | None:
+    """Return how many characters others have in inline policies of an adopted role; a managed one has none of theirs.
+
+    So nothing is read for a managed role, which is what most are.
+    """
+    return role.inline_of_others if role.ownership == RoleOwnership.ADOPTED else None
 
 
 def assume_policy(role_id: int, facts: Facts) -> DesiredDocument:
     """Return step 2's part of the role's inline policy."""
     statements, role = identity_for(role_id, facts).assume, facts.role(role_id)
-    return DesiredDocument(Step.ASSUME_POLICY, role.account.access(), str(role.arn), ASSUME_SIDS, statements)
+    place = (Step.ASSUME_POLICY, role.account.access(), str(role.arn))
+    return DesiredDocument(*place, ASSUME_SIDS, statements, others=others_in(role))
 
 
 def own_grants(role_id: int, facts: Facts) -> DesiredDocument:
     """Return what the role's inline policy gives of buckets and their keys."""
     statements, role = identity_for(role_id, facts).grants, facts.role(role_id)
-    return DesiredDocument(Step.BUCKET_POLICY, role.account.access(), str(role.arn), GRANT_SIDS, statements)
+    place = (Step.BUCKET_POLICY, role.account.access(), str(role.arn))
+    return DesiredDocument(*place, GRANT_SIDS, statements, others=others_in(role))
 
 
 def managed_policies(role_id: int, facts: Facts) -> DesiredPolicies:

@@ -22,6 +22,7 @@ from roles.provisioning.recording import OWNER_PROVES, OWNER_SEEN, OWNER_TELLS, 
 from roles.provisioning.resources import (
     Change,
     Desired,
+    DesiredAsBefore,
     DesiredDocument,
     DesiredPolicies,
     DesiredProfile,
@@ -104,7 +105,7 @@ class OwnersPart:
         return not left
 
     def _history(self, step: StepRecord, wish: Desired, wanted: _Parts) -> tuple[_Parts, bool]:
-        """Return what the owner is known to have applied, and whether what is wanted now is that, or was confirmed."""
+        """Return what the owner may have applied, and whether that is known to be what is wanted now, or confirmed."""
         if not wanted and (isinstance(wish, DesiredProfile) or wish.step is Step.TARGET_ROLE):
             return wanted, True  # a role or profile that nobody needs any more stays, as everywhere
         told, applied = (
@@ -112,8 +113,9 @@ class OwnersPart:
         )
         if told is None:
             return frozenset(), not wanted
-        is_confirmed = told == wanted and self._run.trigger == RETRIED
-        return applied or frozenset(), applied == wanted or is_confirmed
+        # What was asked for since may have been applied too, and nobody said so.
+        is_last_word = told == wanted and (applied == wanted or self._run.trigger == RETRIED)
+        return (applied or frozenset()) | told, is_last_word
 
 
 def _anchor(step: StepRecord, wish: Desired) -> str:
@@ -132,5 +134,5 @@ def _parts(wish: Desired, document: dict[str, Any] | None) -> _Parts:
     if isinstance(wish, DesiredPolicies):
         statements = (statement for policy in document.values() for statement in parse(policy).statements)
         return frozenset(map(fingerprint, statements))
-    owned = wish.owned if isinstance(wish, DesiredDocument) else ROLE_SIDS
+    owned = wish.owned if isinstance(wish, DesiredDocument | DesiredAsBefore) else ROLE_SIDS
     return frozenset(map(fingerprint, own_statements(parse(document), owned=owned)))

@@ -13,9 +13,11 @@ from roles.policies.equivalence import same_document
 from roles.policies.ownership import ROLE_SIDS, foreign_statements, merged, merged_trust
 from roles.policies.sids import ROLE_PORTAL
 from roles.provisioning.absence import no_profile_change, no_role_change
-from roles.provisioning.as_before import UNDONE, as_before_change
+from roles.provisioning.as_before import UNDONE, as_before_change, owners_change
+from roles.provisioning.differences import OWNERS_MAY_MEND, foreign_blocker
 from roles.provisioning.fitting import too_large
-from roles.provisioning.managed import is_ours, policies_change, policies_document
+from roles.provisioning.left_alone import elsewhere, missing, not_ours, other_boundary
+from roles.provisioning.managed import NO_ROLE_HINT, is_ours, policies_change, policies_document
 from roles.provisioning.resources import (
     CUT_OFF_POLICY_NAME,
     INLINE_POLICY_NAME,
@@ -122,7 +124,7 @@ def _wished(wish: Desired) -> list[Any]:
 
 def _ordered(wish: DesiredProfile | DesiredNoProfile | DesiredNoRole | DesiredAsBefore) -> Any:
     if isinstance(wish, DesiredAsBefore):
-        return [wish.kept.as_dict() if wish.kept else None, wish.exactly]
+        return [wish.kept.as_dict() if wish.kept else None, wish.exactly, wish.owned]
     if isinstance(wish, DesiredNoProfile):
         return wish.made_here
     return wish.looks_only if isinstance(wish, DesiredNoRole) else wish.wanted
@@ -177,13 +179,13 @@ def _put_back(wish: DesiredAsBefore, current: Observed) -> tuple[Change, Observe
     """Return what puts a document back, with a warning if the database wishes otherwise."""
     role = current if isinstance(current, ObservedRole) else None
     if wish.place is Place.ROLE and role is None:
-        blocked, hint = f"There is no role {wish.resource}.", "Map it again: a run then makes it anew."
+        blocked, hint = f"There is no role {wish.resource}.", NO_ROLE_HINT
         title = title_for(Step.TARGET_TRUST, wish.resource)
         return Change(wish, Action.NONE, wish.resource, title, None, None, blocked=blocked, hint=hint), None
     document = role.trust if role else current if isinstance(current, PolicyDocument) else None
     change, left = as_before_change(wish, document)
-    after = ObservedRole(left, role.tags, role.arn) if role and left else left
-    if any(change_for(one, after)[0].writes for one in wish.wished):
+    after = replace(role, trust=left) if role and left else left
+    if any(_own_change(one, after)[0].writes for one in wish.wished):
         change = replace(change, warnings=(*change.warnings, UNDONE))
     return change, after
 
@@ -196,7 +198,7 @@ def _part_change(wish: DesiredDocument, current: Observed) -> tuple[Change, Obse
 
 def title_of(wish: Desired) -> str:
     """Return what a step is about, as its heading."""
-    own = wish.heading if isinstance(wish, DesiredDocument | DesiredPolicies) else ""
+    own = wish.heading if isinstance(wish, DesiredDocument | DesiredPolicies | DesiredAsBefore) else ""
     return own or title_for(wish.step, wish.resource)
 
 
@@ -225,6 +227,8 @@ def title_for(step: Step, resource: str) -> str:
 def own_part(wish: Desired, warning: str) -> Change:
     """Return our own part of a document that cannot be compared with AWS's; `warning` says why."""
     after: dict[str, Any] | None
+    if isinstance(wish, DesiredAsBefore):
+        return owners_change(wish, warning)
     if isinstance(wish, DesiredRole):
         after = merged_trust(None, wish.trust or (), owned=ROLE_SIDS).as_dict() if wish.wanted else None
     elif isinstance(wish, DesiredProfile):
@@ -246,64 +250,28 @@ def _role_change(wish: DesiredRole, current: ObservedRole | None) -> tuple[Chang
             return Change(wish, Action.NONE, wish.resource, title, None, None), None
         document = merged_trust(None, wish.trust or (), owned=ROLE_SIDS)
         if wish.managed:
-            blocked, hint = too_large(*slot_of(wish), document)
+            blocked, hint = too_large(*slot_of(wish), document, wish.access)
             told = (f"It is created with the permissions boundary {wish.boundary}.",) if wish.boundary else ()
             change = Change(
                 wish, Action.CREATE, wish.resource, title, None, document.as_dict(), 0, told, blocked=blocked, hint=hint
             )
-            return change, ObservedRole(document, MANAGED_TAGS, wish.resource)
-        return _missing(wish, title, f"{name} does not exist in account {wish.access.account_id}."), None
+            return change, ObservedRole(document, MANAGED_TAGS, wish.resource, wish.boundary)
+        return missing(wish, title, f"{name} does not exist in account {wish.access.account_id}."), None
     if wish.wanted and current.arn and current.arn != wish.resource:
-        return _elsewhere(wish, title, current), current
+        return elsewhere(wish, title, current), current
     if wish.managed and wish.wanted and not is_ours(current.tags):
-        return _not_ours(wish, title, current), current
+        return not_ours(wish, title, current), current
     document = current.trust if wish.trust is None else merged_trust(current.trust, wish.trust, owned=ROLE_SIDS)
-    return _trust_written(wish, current, document)
-
-
-def _missing(wish: DesiredRole | DesiredDocument, title: str, why: str) -> Change:
-    hint = "It is marked as adopted, so the portal does not create it. Create it in AWS, or mark it as managed."
-    return Change(wish, Action.NONE, wish.resource, title, None, None, blocked=why, hint=hint)
-
-
-def _not_ours(wish: DesiredRole, title: str, current: ObservedRole) -> Change:
-    return _left_alone(
-        wish,
-        title,
-        current,
-        blocked=f"A role {wish.role.name} exists in account {wish.access.account_id} that the portal did not make.",
-        hint="If it is the one you mean, adopt it: the portal then only adds to it and never deletes it.",
-        is_adoptable=True,
-    )
-
-
-def _elsewhere(wish: DesiredRole, title: str, current: ObservedRole) -> Change:
-    """Refuse a role of that name under another path: documents that name ours would name nobody."""
-    return _left_alone(
-        wish,
-        title,
-        current,
-        blocked=f"The role {wish.role.name} of account {wish.access.account_id} is {current.arn}.",
-        hint="Names are unique in an account whatever the path. Correct the role's name or path in the portal.",
-    )
-
-
-def _left_alone(
-    wish: DesiredRole, title: str, current: ObservedRole, *, blocked: str, hint: str, is_adoptable: bool = False
-) -> Change:
-    shown, foreign = current.trust.as_dict(), len(foreign_statements(current.trust))
-    return Change(
-        *(wish, Action.NONE, wish.resource, title, shown, shown, foreign),
-        blocked=blocked,
-        hint=hint,
-        is_adoptable=is_adoptable,
-    )
+    change, after = _trust_written(wish, current, document)
+    if unlike := other_boundary(wish, current):
+        change = replace(change, unlike=unlike, warnings=(*change.warnings, unlike))
+    return change, after
 
 
 def _trust_change(wish: DesiredDocument, current: ObservedRole | None) -> tuple[Change, Observed]:
     if current is None:
         if wish.statements:
-            return _missing(wish, title_of(wish), f"There is no role {wish.resource} to trust anybody."), None
+            return missing(wish, title_of(wish), f"There is no role {wish.resource} to trust anybody."), None
         return Change(wish, Action.NONE, wish.resource, title_of(wish), None, None), None
     return _trust_written(wish, current, merged_trust(current.trust, wish.statements, owned=wish.owned))
 
@@ -312,7 +280,7 @@ def _trust_written(
     wish: DesiredRole | DesiredDocument, current: ObservedRole, document: PolicyDocument
 ) -> tuple[Change, Observed]:
     action = Action.NONE if same_document(current.trust, document) else Action.UPDATE
-    blocked, hint = too_large(*slot_of(wish), document) if action is Action.UPDATE else ("", "")
+    blocked, hint = _refused(wish, document) if action is Action.UPDATE else ("", "")
     change = Change(
         wish,
         action,
@@ -324,7 +292,7 @@ def _trust_written(
         blocked=blocked,
         hint=hint,
     )
-    return change, ObservedRole(document, current.tags, current.arn)
+    return change, replace(current, trust=document)
 
 
 def _profile_change(wish: DesiredProfile, current: ObservedProfile | None) -> tuple[Change, Observed]:
@@ -334,10 +302,24 @@ def _profile_change(wish: DesiredProfile, current: ObservedProfile | None) -> tu
     if in_place or not wish.wanted:
         return Change(wish, Action.NONE, wish.resource, title_of(wish), before, before), current
     action = Action.CREATE if current is None else Action.UPDATE
-    blocked = f"The instance profile holds the role {current.roles[0]} already." if current and current.roles else ""
-    hint = "AWS allows one role in a profile. Take that role out, or name this role differently." if blocked else ""
+    blocked, hint = _taken(wish, current) if current is not None else ("", "")
     change = Change(wish, action, wish.resource, title_of(wish), before, wanted, blocked=blocked, hint=hint)
-    return change, ObservedProfile((wish.role.name,))
+    return change, ObservedProfile((wish.role.name,), MANAGED_TAGS if current is None else current.tags)
+
+
+def _taken(wish: DesiredProfile, current: ObservedProfile) -> tuple[str, str]:
+    """Return why the role must not be put into the profile and what to do, or two empty texts."""
+    if current.roles:
+        hint = "AWS allows one role in a profile. Take that role out, or name this role differently."
+        return f"The instance profile holds the role {current.roles[0]} already.", hint
+    if not is_ours(current.tags):
+        hint = (
+            "If it is meant for this role, put the role into it in AWS: that is enough. Else delete it if nobody needs "
+            "it, or name the role differently."
+        )
+        name, account = wish.role.name, wish.access.account_id
+        return f"An instance profile {name} exists in account {account} that the portal did not make.", hint
+    return "", ""
 
 
 def _profile_document(role: RoleArn, roles: tuple[str, ...] | None = None) -> dict[str, Any]:
@@ -350,7 +332,7 @@ def _document_change(wish: DesiredDocument, current: PolicyDocument | None) -> t
     after = None if document.is_empty else document.as_dict()
     action, blocked, hint = _action(current, document), "", ""
     if action in (Action.CREATE, Action.UPDATE):
-        blocked, hint = too_large(*slot_of(wish), document)
+        blocked, hint = _refused(wish, document)
     change = Change(
         wish,
         action,
@@ -361,8 +343,20 @@ def _document_change(wish: DesiredDocument, current: PolicyDocument | None) -> t
         len(foreign_statements(document)),
         blocked=blocked,
         hint=hint,
+        others=_others(wish),
     )
     return change, None if document.is_empty else document
+
+
+def _refused(wish: DesiredRole | DesiredDocument, document: PolicyDocument) -> tuple[str, str]:
+    """Return why AWS would not take the document and what to do, or two empty texts."""
+    if blocked := foreign_blocker(document):
+        return blocked, OWNERS_MAY_MEND
+    return too_large(*slot_of(wish), document, wish.access, others=_others(wish))
+
+
+def _others(wish: DesiredRole | DesiredDocument) -> int:
+    return wish.others or 0 if isinstance(wish, DesiredDocument) else 0
 
 
 def _action(current: PolicyDocument | None, document: PolicyDocument) -> Action:

@@ -7,29 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from roles.policies.document import parse
-from roles.policies.limits import (
-    BUCKET_POLICY_MAX_BYTES,
-    INLINE_POLICIES_MAX_CHARACTERS,
-    TRUST_POLICY_MAX_CHARACTERS,
-    measure_bucket_policy,
-)
-from roles.provisioning.differences import foreign_blocker
+from roles.policies.limits import measure_bucket_policy
+from roles.provisioning.fitting import room
 from roles.provisioning.plan import slot_of
 from roles.provisioning.resources import Change, Place, Plan
-
-_LIMITS = {
-    Place.ROLE: (TRUST_POLICY_MAX_CHARACTERS, "characters"),
-    Place.INLINE_POLICY: (INLINE_POLICIES_MAX_CHARACTERS, "characters"),
-    Place.BUCKET_POLICY: (BUCKET_POLICY_MAX_BYTES, "bytes"),
-}
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeRow:
-    """One change of a plan. Sizes are in `unit`, as AWS counts; `limit` is AWS's own, 0 where there is none."""
+    """One change of a plan. Sizes are in `unit`, as AWS counts.
+
+    `limit` is from where on the plan is blocked: AWS's own less what is kept free or somebody else's; 0 is none.
+    """
 
     number: int
     title: str
+    account: str
     resource: str
     action: str
     before: dict[str, Any] | None
@@ -71,12 +64,12 @@ def plan_page(plan: Plan) -> PlanPage:
 
 
 def _row(change: Change) -> ChangeRow:
-    place, _ = slot_of(change.desired)
-    limit, unit = _LIMITS.get(place, (0, "characters"))
-    dead = foreign_blocker(change.before) if change.writes else ""
+    place, resource = slot_of(change.desired)
+    limit, unit = room(place, resource, change.desired.access, others=change.others)
     return ChangeRow(
         number=int(change.step.value),
         title=change.title,
+        account=str(change.desired.access.account_id),
         resource=change.resource,
         action=change.action.value,
         before=change.before,
@@ -86,7 +79,7 @@ def _row(change: Change) -> ChangeRow:
         size_after=_size(place, change.after),
         limit=limit,
         unit=unit,
-        warnings=(*change.warnings, dead) if dead else change.warnings,
+        warnings=change.warnings,
         writes=change.writes,
         blocked=change.blocked,
         hint=change.hint,
@@ -97,6 +90,8 @@ def _row(change: Change) -> ChangeRow:
 def _size(place: Place, document: dict[str, Any] | None) -> int:
     if not document:
         return 0
+    if place is Place.MANAGED_POLICIES:
+        return len(document)
     if place is Place.BUCKET_POLICY:
         return measure_bucket_policy(parse(document))
     return len(json.dumps(document, separators=(",", ":"), ensure_ascii=False))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -27,6 +27,7 @@ from roles.policies.ownership import TRUST_SIDS, merged_trust
 from roles.provisioning import access, desired, orders, outbox
 from roles.provisioning.facts import Facts
 from roles.provisioning.observed import Accounts, observe, observe_all, portal_principals
+from roles.provisioning.others import with_news
 from roles.provisioning.plan import Slot, change_for, digest_of, own_part, plan_of, slot_of
 from roles.provisioning.resources import (
     STEP_TITLES,
@@ -86,7 +87,7 @@ class Rehearsal(Generic[T]):
         changes = (
             _partial_changes(wishes, accounts) if partly else plan_of(wishes, observe_all(wishes, accounts)).changes
         )
-        return Plan(changes, self.digest)
+        return Plan(with_news(changes, accounts), self.digest)
 
 
 def plan_now(role: IamRole) -> Plan:
@@ -102,12 +103,6 @@ def plans_if_cut_off(*rows: CutOff) -> tuple[Plan, ...]:
     return _plan_after(lambda: CutOff.objects.bulk_create(rows), *dict.fromkeys(row.source for row in rows))
 
 
-def plan_if_lifted(row: CutOff) -> Plan:
-    """Return what a run would do if this cut-off was lifted. Raises an `AwsError`."""
-    ended = CutOff.objects.filter(pk=row.pk)
-    return _plan_after(lambda: ended.update(ended_at=timezone.now()), row.source)[0]
-
-
 def _plan_after(write: Callable[[], object], *sources: IamRole) -> tuple[Plan, ...]:
     """Return one plan for each source role as it would be after `write`, which is rolled back."""
     # Asked before: STS is not to be called inside a transaction.
@@ -120,7 +115,9 @@ def _plan_after(write: Callable[[], object], *sources: IamRole) -> tuple[Plan, .
 
 
 def _plan(wishes: tuple[Desired, ...]) -> Plan:
-    return plan_of(wishes, observe_all(wishes, Accounts(is_page=True)))
+    accounts = Accounts(is_page=True)
+    plan = plan_of(wishes, observe_all(wishes, accounts))
+    return replace(plan, changes=with_news(plan.changes, accounts))
 
 
 def plan_if(change: Callable[[], object]) -> Plan:

@@ -24,8 +24,9 @@ from roles.models.choices import (
     StepStatus,
 )
 from roles.models.groups import GroupRoleQuerySet
-from roles.provisioning.plan import title_for
-from roles.provisioning.resources import Action, Change, Step
+from roles.provisioning.managed import is_between
+from roles.provisioning.plan import slot_of, title_for
+from roles.provisioning.resources import Action, Change, Place, Step
 from roles.values.accounts import AccessMode
 
 WORKER = context.SystemActor("worker")
@@ -40,6 +41,8 @@ OWNER_SEEN = (
     "Send the document to the account's owner: the portal has read what is there, and it is not as it must be yet. "
     "The portal looks again by itself, or retry."
 )
+ENDED_MEANWHILE = "This access was ended while the run was under way."
+NO_ROLE = "The role does not exist, so nobody holds credentials of it. Once this run has made it, this is written."
 _UNFINISHED = (StepStatus.APPLYING, StepStatus.WAITING)
 _WRITES = (StepAction.CREATE, StepAction.UPDATE, StepAction.DELETE)
 _TITLE_MAX, _PROGRESS_MAX, _AWS_TEXT_MAX = 200, 200, 128  # the columns' widths
@@ -50,7 +53,7 @@ class StepRecord:
     """The row of one step, written at each turn, so that whoever looks sees where the run is.
 
     A step that has to be tried again keeps the document from before its first write, also when it never heard whether
-    AWS took that: if the next try finds nothing to do, AWS did.
+    AWS took that: if the next try finds nothing to do, AWS did. What takes several calls may have been taken in part.
     """
 
     row: ProvisioningStep
@@ -60,9 +63,10 @@ class StepRecord:
 
     def planned(self, change: Change) -> None:
         """Note what is going to be done."""
+        is_rest = self._sent and _is_rest_of(self.row, change)
         self.row.title, self.row.foreign_statements = change.title[:_TITLE_MAX], change.foreign_statements
         self.row.after = change.after
-        if not self._written and (change.writes or not self._sent):
+        if not self._written and not is_rest and (change.writes or not self._sent):
             self.row.before, self.row.action = change.before, StepAction(change.action.value)
         if change.action is not Action.NONE:  # else it is over in a moment, and is saved then
             self._save(StepStatus.APPLYING)
@@ -96,10 +100,11 @@ class StepRecord:
         self.row.hint = hint
         self._save(StepStatus.NEEDS_OWNER)
 
-    def not_wished(self) -> None:
-        """Note that what was to be verified has ended meanwhile; the run of that change has the rest."""
+    def not_done(self, why: str) -> None:
+        """Note that there was nothing to do in the end, and why; a write that was planned is none."""
+        self.row.action, self.row.after = StepAction.NONE, self.row.before
         self.done()
-        self.row.hint = "This access was ended while the run was under way."
+        self.row.hint = why
         self.row.save(update_fields=["hint"])
 
     def interrupted(self) -> None:
@@ -122,6 +127,12 @@ class StepRecord:
         self.row.status = status
         self.row.duration_ms = int((time.monotonic() - self._began) * 1000)
         self.row.save()
+
+
+def _is_rest_of(row: ProvisioningStep, change: Change) -> bool:
+    """Return whether a change finishes what this step, or one before it in its run, began and AWS took in part."""
+    is_several = slot_of(change.desired)[0] is Place.MANAGED_POLICIES
+    return is_several and is_between(row.before, change.before, row.after)
 
 
 def begin_step(run: ProvisioningRun, sequence: int, *, step: Step, resource: str, account_id: str) -> StepRecord:

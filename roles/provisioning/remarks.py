@@ -134,6 +134,16 @@ def other_region(name: str, entered: str, found: str) -> Remark:
     )
 
 
+def of_trust_quota(found: int, account: AwsAccount) -> Remark:
+    """Return that the account's quota for trust policies is another one than was entered."""
+    text = (
+        f"AWS lets a trust policy have {found:,} characters in this account, the portal has "
+        f"{account.trust_policy_characters:,} for it."
+    )
+    advice = "Correct the length on the account's page: plans are measured against it."
+    return Remark("trust_quota.other", Tone.WARNING, text, advice)
+
+
 # --- the way in ---
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from roles.policies.document import PolicyDocument, Statement, parse
 from roles.policies.equivalence import meaning
+from roles.policies.sids import SID_PREFIX
 from roles.values.accounts import AccountAccess
 from roles.values.arns import BucketArn, RoleArn
 
@@ -132,7 +133,8 @@ class DesiredDocument:
 
     `statements` are all of ours that must be there; every other statement whose Sid begins with `owned` goes, all
     others stay. `resource` is the ARN of the role or bucket that carries the document, or `cut_off_of` a role.
-    `region` is the bucket's, `heading` what its step is about if not what the procedure says.
+    `region` is the bucket's, `heading` what its step is about if not what the procedure says. `others` is how many
+    characters others had in inline policies of the role when they were last read; None where nobody else has any.
     """
 
     step: Step
@@ -142,6 +144,7 @@ class DesiredDocument:
     statements: tuple[Statement, ...]
     region: str = ""
     heading: str = ""
+    others: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,8 @@ class DesiredPolicies:
     """Steps 2 and 6: the customer managed policies of ours on a role, for what its inline policy has no room for.
 
     The n-th document is the policy `role.managed_policy(n)`. `known` is how many there may be from earlier runs,
-    `heading` what the step is about if not that.
+    `heading` what the step is about if not that. `is_order`: they are put back, which comes after no other step that
+    would have made the role; `notes` are what to know of that.
     """
 
     access: AccountAccess
@@ -157,6 +161,8 @@ class DesiredPolicies:
     documents: tuple[PolicyDocument, ...]
     known: int = 0
     heading: str = ""
+    is_order: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def step(self) -> Step:
@@ -231,8 +237,8 @@ class DesiredNoRole:
 class DesiredAsBefore:
     """An order to put a document back: `kept` is what AWS had (None: nothing), `place` the kind of document.
 
-    Of it our statements, with those of others as they are now; `exactly`: all of it. `wished` is what the database
-    wishes for the same document.
+    Of it our statements, whose Sid begins with `owned`, with those of others as they are now; `exactly`: all of it.
+    `wished` is what the database wishes for the same document.
     """
 
     step: Step
@@ -243,6 +249,13 @@ class DesiredAsBefore:
     exactly: bool
     wished: tuple[DesiredRole | DesiredDocument, ...] = ()
     region: str = ""
+    owned: str = SID_PREFIX
+
+    @property
+    def heading(self) -> str:
+        """What the step is about."""
+        what = {Place.ROLE: "trust policy", Place.BUCKET_POLICY: "bucket policy"}.get(self.place, "policy")
+        return f"Put back the {what} of {self.resource.rpartition(':')[2].rpartition('/')[2]}"
 
 
 # What is written, as against an access, which is used.
@@ -260,18 +273,23 @@ Desired = DesiredThing | DesiredAccess
 
 @dataclass(frozen=True, slots=True)
 class ObservedRole:
-    """A role as AWS has it. `tags` decide whether the portal made it; `arn` shows the path it really has."""
+    """A role as AWS has it. `tags` decide whether the portal made it; `arn` shows the path it really has.
+
+    `boundary` is the ARN of its permissions boundary, or empty.
+    """
 
     trust: PolicyDocument
     tags: Mapping[str, str] = field(default_factory=dict)
     arn: str = ""
+    boundary: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ObservedProfile:
-    """An instance profile as AWS has it, with the names of the roles in it."""
+    """An instance profile as AWS has it, with the names of the roles in it. `tags` say whether the portal made it."""
 
     roles: tuple[str, ...]
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,13 +297,14 @@ class ObservedPolicies:
     """The managed policies in the places of ours, by number, and which of them are attached to the role.
 
     `others` is how many of somebody else's are attached to it; `taken` are those in our places that the portal did not
-    make.
+    make. `has_role`: the role is there.
     """
 
     documents: Mapping[int, PolicyDocument] = field(default_factory=dict)
     attached: frozenset[int] = frozenset()
     others: int = 0
     taken: frozenset[int] = frozenset()
+    has_role: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +342,8 @@ class Change:
     """What one step does. `before` and `after` are whole documents (JSON objects) or None for "there is none".
 
     `blocked` says why it must not be done (a limit, a role that is not ours), `hint` what to do about that;
-    `is_adoptable` that an admin may let the portal use what is there.
+    `is_adoptable` that an admin may let the portal use what is there. `others` is how much of AWS's limit is somebody
+    else's, in what the limit counts. `unlike` says what is not as wished and no change mends.
     """
 
     desired: Desired
@@ -337,6 +357,8 @@ class Change:
     blocked: str = ""
     hint: str = ""
     is_adoptable: bool = False
+    others: int = 0
+    unlike: str = ""
 
     @property
     def step(self) -> Step:
@@ -369,9 +391,9 @@ class Plan:
 
 
 def _found(document: dict[str, Any] | None) -> object:
-    """Return a document in one form for all spellings: AWS gives the values of a list in whatever order."""
+    """Return a document, or several by name, in one form for all spellings: AWS orders lists as it likes."""
     if document is None or "Statement" not in document:
-        return document
+        return document and {name: _found(one) if isinstance(one, dict) else one for name, one in document.items()}
     policy = parse(document)
     statements = [json.dumps([one.sid, meaning(one)], sort_keys=True) for one in policy.statements]
     return [policy.version, policy.extra, sorted(statements)]

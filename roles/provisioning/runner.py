@@ -7,13 +7,13 @@ any instant and taken up by whoever comes next.
 
 from __future__ import annotations
 
-import secrets
 import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import count
 from os import getpid
 from typing import cast
 from uuid import uuid4
@@ -26,16 +26,15 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from roles import context
+from roles.aws import sts
+from roles.aws.errors import EXPIRED_CODES
 from roles.aws.waiting import patiently
 from roles.errors import (
     AwsAccessDenied,
-    AwsConflict,
     AwsError,
     AwsNotFound,
     AwsPropagating,
     Blocked,
-    LeaseBusy,
-    LeaseLost,
     NotOurs,
     PortalError,
     Retry,
@@ -43,24 +42,32 @@ from roles.errors import (
 )
 from roles.models import ProvisioningRun
 from roles.models.choices import RunPurpose, RunStatus
-from roles.provisioning import desired, findings, leases, orders, outbox, recording
+from roles.provisioning import desired, findings, leases, orders, others, outbox, postponing, recording
 from roles.provisioning.apply import apply
 from roles.provisioning.observed import Accounts, observe, portal_principals
 from roles.provisioning.owners import OwnersPart
 from roles.provisioning.plan import Slot, change_for, slot_of
 from roles.provisioning.recording import StepRecord
-from roles.provisioning.resources import Desired, DesiredAccess, DesiredDocument, Observed, Place, Step
+from roles.provisioning.resources import (
+    Change,
+    Desired,
+    DesiredAccess,
+    DesiredDocument,
+    Observed,
+    ObservedRole,
+    Place,
+    Step,
+    holder_of,
+    is_cut_off,
+)
 from roles.provisioning.verify import Verifier
 from roles.values.accounts import AccessMode
 
 ATTEMPTS_MAX = 12  # with the pauses between them: given up after two hours at most
-POSTPONE_SECONDS = 30
-POSTPONE_LONGEST_SECONDS = 900
+_ROLE_STEPS = (Step.SOURCE_ROLE, Step.TARGET_ROLE)
 CLAIM_FRESH = 0.75  # of its time left: nobody else can have the run
 # Without a change in this run there is nothing that AWS could still be making visible, other runs' changes aside.
 UNCHANGED_PATIENCE_SECONDS = 5.0
-
-_random = secrets.SystemRandom()
 
 UNEXPECTED = PortalError(
     "The portal made a mistake in this run and stopped.",
@@ -132,6 +139,10 @@ def _claim_term() -> timedelta:
     return timedelta(seconds=settings.XACCT_RUN_CLAIM_SECONDS)
 
 
+class _NoRoleYet(Exception):
+    """There is no role to cut off credentials of."""
+
+
 class _Attempt:
     """One attempt at a run. Whatever is kept here is only for speed and for the run's page."""
 
@@ -143,6 +154,9 @@ class _Attempt:
         self.verifier = Verifier()
         self.leases = leases.Holding(on_busy=self._renew_claim)
         self.read: dict[Slot, Observed] = {}  # what AWS has, known since this lease was taken
+        self.there: set[str] = set()  # roles that AWS has shown in this attempt, by ARN
+        self.without_role: dict[str, desired.Item] = {}  # what waits for its role to be made, by the role's ARN
+        self.sequence = count(1)
         self.failed: dict[str, PortalError] = {}
         self.owed: dict[str, PortalError] = {}
         self.wrote = run.attempts > 1  # or an earlier attempt may have
@@ -153,29 +167,38 @@ class _Attempt:
         if self.run.attempts > INTERRUPTIONS_MAX:
             self.give_up(INTERRUPTED_TOO_OFTEN)
             return
-        items = orders.items_of(self.run, partial(portal_principals, self.run.role.account.region))
+        items = self._items()
         self.owners.used.update(arn for item in items if item.step is Step.VERIFY for arn in item.needs)
         try:
-            for sequence, item in enumerate(items, start=1):
+            for item in items:
                 if not any(arn in self.failed or arn in self.owed for arn in item.needs):
-                    self._do(sequence, item)
+                    self._do(item)
+                if item.step in _ROLE_STEPS and item.resource in self.without_role:
+                    self._do(self.without_role.pop(item.resource))
         finally:
             self._let_go()
         self._finish()
+
+    def _items(self) -> tuple[desired.Item, ...]:
+        compute = partial(orders.items_of, self.run, partial(portal_principals, self.run.role.account.region))
+        items = compute()
+        if self.run.purpose == RunPurpose.RECONCILE and others.note_others(items, self.accounts):
+            items = compute()  # what has no room any more is an item of its own
+        return items
 
     def give_up(self, error: PortalError) -> None:
         """End the run as failed, with whatever step is still open. Raises `RunAlreadyRunning`."""
         recording.finish(self.run, RunStatus.FAILED, concerned=self.concerned, error=error)
         recording.close_open_steps(self.run, error)
 
-    def _do(self, sequence: int, item: desired.Item) -> None:
+    def _do(self, item: desired.Item) -> None:
         """Do one item. What goes wrong is recorded at its step; only a lost claim ends the attempt at once."""
         step = recording.begin_step(
-            self.run, sequence, step=item.step, resource=item.resource, account_id=item.access.account_id
+            self.run, next(self.sequence), step=item.step, resource=item.resource, account_id=item.access.account_id
         )
         try:
             self._say(RunStatus.APPLYING, step.row.title)
-            self._way(item)(step, item)
+            self._signed_in(partial(self._way(item), step, item))
         except RunAlreadyRunning:
             step.interrupted()
             raise
@@ -187,6 +210,16 @@ class _Attempt:
             else:
                 self.failed.setdefault(item.resource, error)
                 step.failed(error)
+
+    def _signed_in(self, call: Callable[[], None]) -> None:
+        """Do `call`; once in an attempt, when the portal's own credentials have expired, read them again and repeat."""
+        try:
+            call()
+        except AwsAccessDenied as error:
+            if error.aws_code not in EXPIRED_CODES or not self.accounts.sign_in_again():
+                raise
+            time.sleep(sts.REFRESH_PAUSE_SECONDS)
+            call()
 
     def _way(self, item: desired.Item) -> Callable[[StepRecord, desired.Item], None]:
         if item.step is Step.VERIFY:
@@ -215,6 +248,10 @@ class _Attempt:
             if not self.accounts.reopen(item.access):
                 raise
             self._patiently(step, item, call)
+        except _NoRoleYet:
+            self.without_role[holder_of(item.resource)] = item
+            step.not_done(recording.NO_ROLE)
+            return
         step.done()
 
     def _try(self, step: StepRecord, item: desired.Item, lease: leases.Lease) -> None:
@@ -228,13 +265,12 @@ class _Attempt:
             raise refusal(change.blocked, hint=change.hint)
         item.check(change)
         if not change.writes:
-            self.read[slot_of(wish)] = current
+            self._know(wish, current)
             return
         lease.renew()
         self._keep_claim()
-        self.wrote = True  # from here on AWS may have it, whatever it answers
         step.sent()
-        step.written(apply(change, self.accounts))
+        step.written(self._written(change))
         lease.renew()  # if that took longer than a lease, somebody may have written meanwhile
         self._read_back(wish)
 
@@ -253,7 +289,26 @@ class _Attempt:
         change, _ = change_for(wish, current)
         if change.writes or change.blocked:
             raise _not_shown_yet(wish, "AWS took the change of {}, but does not show it yet.")
+        self._know(wish, current)
+
+    def _know(self, wish: Desired, current: Observed) -> None:
         self.read[slot_of(wish)] = current
+        if isinstance(current, ObservedRole):
+            self.there.add(wish.resource)
+
+    def _written(self, change: Change) -> str:
+        """Write the change and return AWS's request id.
+
+        Raises `_NoRoleYet` when it cuts off credentials of a role that does not exist and was not seen in this attempt.
+        """
+        before, self.wrote = self.wrote, True  # from here on AWS may have it, whatever it answers
+        try:
+            return apply(change, self.accounts)
+        except AwsNotFound as error:
+            if not is_cut_off(change.resource) or holder_of(change.resource) in self.there:
+                raise
+            self.wrote = before
+            raise _NoRoleYet from error
 
     def _hand_off(self, step: StepRecord, item: desired.Item) -> None:
         """Ask the account's owner for it. Nothing is written there; it is read where the owner allows that."""
@@ -270,7 +325,7 @@ class _Attempt:
     def _prove(self, step: StepRecord, item: desired.Item) -> None:
         wish = item.compute()
         if not isinstance(wish, DesiredAccess):
-            step.not_wished()
+            step.not_done(recording.ENDED_MEANWHILE)
             return
         change, _ = change_for(wish, None)
         step.planned(change)
@@ -283,6 +338,8 @@ class _Attempt:
         began, is_check = time.monotonic(), item.step is Step.VERIFY
 
         def on_wait(error: AwsError, _delay: float) -> None:
+            if error.aws_code in EXPIRED_CODES:
+                raise error
             is_late = self.wrote and not (is_check and self.owners.concerns(item.needs))
             is_short = is_check and time.monotonic() - began < UNCHANGED_PATIENCE_SECONDS
             if error.retry is Retry.NEVER and not is_late and not is_short:
@@ -321,26 +378,10 @@ class _Attempt:
             status = RunStatus.IN_SYNC if is_all_done and not self.owed else RunStatus.NEEDS_OWNER
             error = next(iter(self.owed.values()), None)
             recording.finish(self.run, status, concerned=self.concerned, error=error)
-        elif self._is_worth_waiting(error) and self.run.attempts < ATTEMPTS_MAX:
-            recording.postpone(self.run, error, until=timezone.now() + self._pause(error))
+        elif postponing.is_worth_it(error) and self.run.attempts < ATTEMPTS_MAX:
+            recording.postpone(self.run, error, until=timezone.now() + postponing.pause(error, self.run.attempts))
         else:
             recording.finish(self.run, RunStatus.FAILED, concerned=self.concerned, error=error)
-
-    def _pause(self, error: PortalError) -> timedelta:
-        """Return how long to leave AWS alone: longer after each attempt, and up to half of it by chance."""
-        seconds = POSTPONE_SECONDS
-        if not isinstance(error, LeaseBusy | LeaseLost):  # a lease is free soon
-            seconds = min(seconds * 2 ** (self.run.attempts - 1), POSTPONE_LONGEST_SECONDS)
-        return timedelta(seconds=_random.uniform(seconds / 2, seconds))
-
-    @staticmethod
-    def _is_worth_waiting(error: PortalError) -> bool:
-        """Return whether time alone may mend it: AWS is unreachable, throttles or is busy, or others hold the lease."""
-        if isinstance(error, LeaseBusy | LeaseLost):
-            return True
-        # A name that is taken, under another path say, stays taken: somebody has to look.
-        is_busy = isinstance(error, AwsConflict) and error.aws_code != "EntityAlreadyExists"
-        return is_busy or (isinstance(error, AwsError) and error.retry is Retry.BACKOFF)
 
 
 def _not_shown_yet(wish: Desired, message: str) -> AwsPropagating:

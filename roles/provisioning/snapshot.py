@@ -1,15 +1,23 @@
-"""What AWS has, for comparing: an account's roles read all at once, a bucket's policy once, and nothing twice."""
+"""What AWS has, for comparing: an account's roles read all at once, a bucket's policy once, and nothing twice.
+
+Accounts are read side by side, in threads of their own. There only AWS is asked, never the database. What is in one
+account is read by one thread, so that its calls follow each other at the account's rate.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import copy_context
+from typing import TypeGuard, TypeVar
 
 from roles.aws import s3
 from roles.aws.inventory import AccountInventory, account_inventory
 from roles.errors import PortalError
 from roles.policies.document import PolicyDocument
-from roles.policies.limits import MANAGED_POLICIES_MAX
+from roles.policies.limits import MANAGED_POLICIES_MAX, measure_inline_policies
+from roles.provisioning.absence import OWN_INLINE_POLICIES
 from roles.provisioning.managed import numbers_in
 from roles.provisioning.observed import Accounts, bucket_of
 from roles.provisioning.plan import inline_policy_of, slot_of
@@ -25,11 +33,13 @@ from roles.provisioning.resources import (
     Place,
     Seen,
     State,
+    holder_of,
 )
 from roles.values.accounts import AccessMode, AccountAccess
 from roles.values.arns import RoleArn, role_arn
 
 T = TypeVar("T")
+READER = "drift-reader"  # what the threads' names begin with
 
 
 class Snapshot:
@@ -40,14 +50,35 @@ class Snapshot:
         self._inventories: dict[str, AccountInventory | PortalError] = {}
         self._policies: dict[str, PolicyDocument | PortalError | None] = {}
 
+    def read(self, wishes: Iterable[Desired], *, readers: int) -> None:
+        """Read all that the wishes are about, of up to `readers` accounts at once.
+
+        What cannot be read is remembered, and raised by `observe`. Anything else that goes wrong is raised at the end.
+        """
+        of_account: dict[str, list[Desired]] = {}
+        for wish in wishes:
+            of_account.setdefault(wish.access.account_id, []).append(wish)
+        with ThreadPoolExecutor(readers, thread_name_prefix=READER) as pool:
+            tasks = [pool.submit(copy_context().run, self._read, of_one) for of_one in of_account.values()]
+        for task in tasks:
+            task.result()
+
+    def _read(self, wishes: Sequence[Desired]) -> None:
+        for wish in wishes:
+            with suppress(PortalError):
+                if _is_about_bucket(wish):
+                    self._bucket_policy(wish)
+                else:
+                    self._inventory(wish.access)
+
     def observe(self, wish: Desired) -> Observed:
         """Return what AWS has in the place that `wish` is about. Raises a `PortalError` when it cannot be read."""
-        found = self._read(wish)
+        found = self._state(wish)
         return Seen(found) if wish.access.mode is AccessMode.HANDOFF else found
 
-    def _read(self, wish: Desired) -> State:
+    def _state(self, wish: Desired) -> State:
         place, resource = slot_of(wish)
-        if place is Place.BUCKET_POLICY and isinstance(wish, DesiredDocument):
+        if _is_about_bucket(wish):
             return self._bucket_policy(wish)
         inventory = self._inventory(wish.access)
         if isinstance(wish, DesiredProfile):
@@ -59,6 +90,13 @@ class Snapshot:
             return _inline_policy(inventory, *inline_policy_of(resource))
         return _role(inventory, role_arn(resource))
 
+    def others_in(self, wish: DesiredDocument) -> int:
+        """Return how many characters others have in inline policies of the role. Asks nothing that was not read."""
+        role = self._inventory(wish.access).role(role_arn(holder_of(wish.resource)))
+        names = [name for name in (role.inline_policies if role else ()) if name not in OWN_INLINE_POLICIES]
+        documents = [role.inline_policy(name) for name in names] if role else []
+        return measure_inline_policies(*(one for one in documents if one is not None))
+
     def _inventory(self, access: AccountAccess) -> AccountInventory:
         return once(self._inventories, access.account_id, lambda: account_inventory(self._accounts.session(access)))
 
@@ -69,6 +107,10 @@ class Snapshot:
         return once(self._policies, wish.resource, read)
 
 
+def _is_about_bucket(wish: Desired) -> TypeGuard[DesiredDocument]:
+    return isinstance(wish, DesiredDocument) and slot_of(wish)[0] is Place.BUCKET_POLICY
+
+
 def _inline_policy(inventory: AccountInventory, role: RoleArn, name: str) -> PolicyDocument | None:
     found = inventory.role(role)
     return None if found is None else found.inline_policy(name)
@@ -76,7 +118,7 @@ def _inline_policy(inventory: AccountInventory, role: RoleArn, name: str) -> Pol
 
 def _role(inventory: AccountInventory, role: RoleArn) -> ObservedRole | None:
     found = inventory.role(role)
-    return None if found is None else ObservedRole(found.trust, found.tags, found.arn)
+    return None if found is None else ObservedRole(found.trust, found.tags, found.arn, found.boundary)
 
 
 def _policies_of(inventory: AccountInventory, wish: DesiredPolicies) -> ObservedPolicies:

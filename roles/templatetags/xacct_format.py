@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django import template
 from django.template.defaultfilters import date as format_date
@@ -10,7 +10,10 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from roles.values.spans import in_minutes
+
 register = template.Library()
+register.filter("in_minutes", in_minutes)
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _STEP = 1024
@@ -64,12 +67,6 @@ def local_day(moment: datetime) -> str:
 
 
 @register.filter
-def time_until(moment: datetime) -> str:
-    """Return how long until `moment`, in whole minutes: what stands there until a script counts down."""
-    return in_minutes(max(moment - timezone.now(), timedelta()))
-
-
-@register.filter
 def binary_size(size: int | None) -> str:
     """Return a size in bytes in binary units.
 
@@ -96,17 +93,6 @@ def milliseconds(duration: int | None) -> str:
     if not duration:
         return ""
     return f"{duration} ms" if duration < 1000 else f"{duration / 1000:.1f} s"  # noqa: PLR2004 (a second)
-
-
-@register.filter
-def in_minutes(span: timedelta) -> str:
-    """Return a span of time in whole minutes, rounded up.
-
-    >>> in_minutes(timedelta(seconds=900))
-    '15 minutes'
-    """
-    minutes = -(-int(span.total_seconds()) // 60)
-    return f"{minutes} minute{'' if minutes == 1 else 's'}"
 
 
 @register.filter

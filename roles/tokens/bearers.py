@@ -32,6 +32,7 @@ from roles.history.recorder import record
 from roles.models import ToolBearer, User
 from roles.models.choices import BearerPurpose
 from roles.tokens import cache, scope
+from roles.tokens.statements import Statement, Tables
 
 BEARER_PREFIX = "xacct_"
 CODE_PREFIX = "xcode_"
@@ -45,6 +46,15 @@ _SECRET_BYTES = 32
 _LONGEST = 128
 _CHALLENGE = re.compile(r"\A[A-Za-z0-9_-]{43}\Z")  # SHA-256 in unpadded urlsafe base64
 _NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}\Z")
+_TABLES = Tables(
+    ("bearer", ToolBearer, tuple(one.attname for one in ToolBearer._meta.concrete_fields)),
+    ("person", User, ("id", "username", "password", "is_active")),
+)
+_BY_HASH = Statement(
+    "xacct_bearer",
+    f"SELECT {_TABLES.columns} FROM roles_toolbearer bearer JOIN roles_user person ON person.id = bearer.user_id"  # noqa: S608  # names of columns
+    " WHERE bearer.token_hash = %s",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +67,7 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A bearer that was shown and holds: its row, with the user and the mapping, and the session that it is tied to."""
+    """A bearer that was shown and holds: its row, with the user, and the session that it is tied to."""
 
     row: ToolBearer
     session: SessionBase = field(repr=False)
@@ -243,10 +253,18 @@ def _facts(row: ToolBearer) -> dict[str, Any]:
 
 @sensitive_variables()
 def _row_of(text: str, prefix: str) -> ToolBearer | None:
-    """Return the row of a bearer or code. It is found by a hash, so that how long that takes tells nothing of it."""
+    """Return the row of a bearer or code, with its user.
+
+    It is found by a hash, so that how long that takes tells nothing of it.
+    """
     if not text.startswith(prefix) or len(text) > _LONGEST:
         return None
-    return ToolBearer.objects.filter(token_hash=_hash_of(text)).select_related("user", "mapping__group").first()
+    for answer in _BY_HASH.rows([_hash_of(text)]):
+        found = _TABLES.instances(answer, {})
+        row: ToolBearer = found["bearer"]
+        row.user = found["person"]
+        return row
+    return None
 
 
 @sensitive_variables()

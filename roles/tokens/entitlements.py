@@ -1,7 +1,6 @@
 """What the database says that a user's mappings reach, read with one statement.
 
-It is asked for every request for a token. The statement is written out: the ORM took five times as long to build it
-as the database to answer it (`benchmarks/tokens.py`).
+It is asked for every request for a token, so the statement is written out (`statements.py` says why).
 """
 
 from __future__ import annotations
@@ -9,20 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from itertools import groupby
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import Model
 
 from roles.models import AwsAccount, Bucket, GroupRole, IamRole, User, UserGroup
 from roles.models.suspensions import in_words
+from roles.tokens.statements import Known, Statement, Tables
 
-# What is read of each table, by its name in the statement; the rest of a row is loaded when somebody looks at it.
 _ACCOUNT = ("id", "account_id", "name", "partition", "region")
 _ROLE = ("id", "account_id", "name", "path", "ownership", "attribution")
-_READ: tuple[tuple[str, type[Model], tuple[str, ...]], ...] = (
+_TABLES = Tables(
     ("mapping", GroupRole, tuple(one.attname for one in GroupRole._meta.concrete_fields)),
     ("grp", UserGroup, ("id", "name")),
     ("source", IamRole, _ROLE),
@@ -32,8 +29,6 @@ _READ: tuple[tuple[str, type[Model], tuple[str, ...]], ...] = (
     ("bucket", Bucket, ("id", "account_id", "name", "region", "kms_key_arn")),
     ("bucket_account", AwsAccount, _ACCOUNT),
 )
-_COLUMNS = ", ".join(f"{alias}.{name}" for alias, _, names in _READ for name in names)
-_WIDTH = sum(len(names) for _, _, names in _READ)
 
 
 def _why_disabled(column: str, of: str) -> str:
@@ -41,8 +36,8 @@ def _why_disabled(column: str, of: str) -> str:
     return f"(SELECT stop.reason FROM roles_suspension stop WHERE stop.{column} = {of} AND stop.ended_at IS NULL)"  # noqa: S608  # as below
 
 
-_STATEMENT = f"""
-SELECT {_COLUMNS}, opened.access, opened.prefix, opened.multipart_cleanup,
+_SELECT = f"""
+SELECT {_TABLES.columns}, opened.access, opened.prefix, opened.multipart_cleanup,
        EXISTS (SELECT 1 FROM roles_grouprole_buckets named WHERE named.grouprole_id = mapping.id),
        EXISTS (SELECT 1 FROM roles_grouprole_buckets named
                WHERE named.grouprole_id = mapping.id AND named.bucket_id = opened.bucket_id),
@@ -65,8 +60,9 @@ WHERE mapping.started_at <= %s AND (mapping.ended_at IS NULL OR mapping.ended_at
               WHERE member.group_id = mapping.group_id AND member.user_id = %s AND member.ended_at IS NULL
                 AND person.is_active)
 """  # noqa: S608  # made of names of columns, nothing that anybody typed
-_ONE = "  AND mapping.id = %s\n"
 _ORDER = "ORDER BY mapping.id, target_account.name, target.name, target.id, opened.id"
+_ALL = Statement("xacct_entitlements", _SELECT + _ORDER)
+_ONE = Statement("xacct_entitlement", f"{_SELECT}  AND mapping.id = %s\n{_ORDER}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,23 +113,20 @@ def entitlements_of(user: User, now: datetime, *, mapping_id: int | None = None)
     None if the database says that the user is not active. One query.
     """
     moment = connection.ops.adapt_datetimefield_value(now)
-    parameters = [moment, moment, user.pk, *([] if mapping_id is None else [mapping_id])]
-    statement = _STATEMENT + ("" if mapping_id is None else _ONE) + _ORDER
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        rows = cursor.fetchall()
+    parameters = [moment, moment, user.pk]
+    rows = _ALL.rows(parameters) if mapping_id is None else _ONE.rows([*parameters, mapping_id])
     return [_entitlement(list(group)) for _, group in groupby(rows, key=lambda row: row[0])]
 
 
 def _entitlement(rows: list[tuple[Any, ...]]) -> Entitlement:
     """Return what the rows of one mapping say."""
-    known: dict[tuple[type[Model], int], Any] = {}
-    read = [_instances(row, known) for row in rows]
+    known: Known = {}
+    read = [_TABLES.instances(row, known) for row in rows]
     first = read[0]
     mapping: GroupRole = first["mapping"]
     mapping.group, mapping.role = first["grp"], first["source"]
     mapping.role.account = first["source_account"]
-    found = Entitlement(mapping, bool(_More(*rows[0][_WIDTH:]).names_buckets), [])
+    found = Entitlement(mapping, bool(_More(*rows[0][_TABLES.width :]).names_buckets), [])
     opening = [(one, row) for one, row in zip(read, rows, strict=True) if one["bucket"] is not None]
     for _, group in groupby(opening, key=lambda pair: pair[0]["target"].pk):
         of_target = list(group)
@@ -145,7 +138,7 @@ def _entitlement(rows: list[tuple[Any, ...]]) -> Entitlement:
 
 def _opened(rows: Iterable[tuple[dict[str, Any], tuple[Any, ...]]]) -> Iterator[Opened]:
     for one, row in rows:
-        more = _More(*row[_WIDTH:])
+        more = _More(*row[_TABLES.width :])
         bucket: Bucket = one["bucket"]
         bucket.account = one["bucket_account"]
         yield Opened(
@@ -162,51 +155,3 @@ def _disabled(one: dict[str, Any], more: _More) -> str:
         (one["bucket_account"], more.why_bucket),
     )
     return next((in_words(subject, reason) for subject, reason in way if reason is not None), "")
-
-
-def _instances(row: tuple[Any, ...], known: dict[tuple[type[Model], int], Any]) -> dict[str, Any]:
-    """Return the rows of each table that a row of the answer is made of; None where an outer join found nothing."""
-    found: dict[str, Any] = {}
-    for part in _parts(connection.alias):
-        key = (part.model, row[part.start])
-        if row[part.start] is None:
-            found[part.alias] = None
-            continue
-        if key not in known:
-            values = list(row[part.start : part.start + len(part.names)])
-            for index, convert in part.converters:
-                values[index] = convert(values[index], None, connection)
-            known[key] = part.model.from_db(connection.alias, part.names, values)
-        found[part.alias] = known[key]
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One table's columns in a row of the answer, and what makes Python's values of those that need it."""
-
-    alias: str
-    model: type[Model]
-    names: tuple[str, ...]
-    start: int
-    converters: tuple[tuple[int, Any], ...]
-
-
-@cache
-def _parts(_database: str) -> tuple[_Part, ...]:
-    start, found = 0, []
-    for alias, model, names in _READ:
-        converters = tuple(
-            (index, convert) for index, name in enumerate(names) for convert in _converters_of(model, name)
-        )
-        found.append(_Part(alias, model, names, start, converters))
-        start += len(names)
-    return tuple(found)
-
-
-def _converters_of(model: type[Model], name: str) -> list[Any]:
-    field: Any = model._meta.get_field(name)
-    return [
-        *connection.ops.get_db_converters(field.get_col(model._meta.db_table)),
-        *field.get_db_converters(connection),
-    ]

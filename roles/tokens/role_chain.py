@@ -8,7 +8,9 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from roles.aws import sts
-from roles.aws.sessions import Purpose, forget_sessions
+from roles.aws.errors import EXPIRED_CODES
+from roles.aws.sessions import Purpose
+from roles.aws.sts import REFRESH_PAUSE_SECONDS
 from roles.errors import AwsAccessDenied, AwsError, AwsLimitExceeded, AwsThrottled, AwsUnreachable
 from roles.models import GroupRole, User
 from roles.tokens import scope
@@ -20,8 +22,6 @@ from roles.values.session_names import session_name, tag_value
 
 SHORTEST_SECONDS = 1800  # less would be in its last 20 minutes almost at once
 SOURCE_SESSION_SECONDS = 900  # STS's minimum; the source role's session is used for one call
-REFRESH_PAUSE_SECONDS = 3.0  # what writes new base credentials for the host gets a moment to do so
-EXPIRED_CODES = ("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId")
 
 
 @sensitive_variables()
@@ -38,8 +38,7 @@ def assume(user: User, mapping: GroupRole, target: UsableTarget) -> CachedToken:
         except AwsAccessDenied as error:
             if error.aws_code not in EXPIRED_CODES:
                 raise
-        forget_sessions()
-        sts.caller_arn.cache_clear()
+        sts.forget_identity()
         time.sleep(REFRESH_PAUSE_SECONDS)
         return _chained(user, mapping, target, policy)
     except AwsError as error:

@@ -13,6 +13,9 @@ from roles.errors import InputError, InvalidAccountId
 AccountId = NewType("AccountId", str)
 
 EXTERNAL_ID_PATTERN = re.compile(r"\A[A-Za-z0-9_+=,.@:/-]{2,1224}\Z")  # STS API, AssumeRole: ExternalId
+# IAM and STS quotas: role trust policy length; AWS raises it for an account up to twice as much.
+TRUST_POLICY_CHARACTERS = 2_048
+TRUST_POLICY_CHARACTERS_RAISED = 4_096
 REGION_PATTERN = re.compile(r"\A[a-z]{2}(-[a-z]+)+-\d{1,2}\Z")
 
 
@@ -91,7 +94,7 @@ class AccountAccess:
     """An account and the way in, as `roles.aws` needs it.
 
     `role_arn` and `external_id` are of the role to assume: for `assume-role`, and for `handoff` where the account's
-    owner lets the portal read.
+    owner lets the portal read. `trust_characters` is how long the account's quota lets a role's trust policy be.
     """
 
     account_id: AccountId
@@ -100,6 +103,7 @@ class AccountAccess:
     mode: AccessMode
     role_arn: str = ""
     external_id: str = ""
+    trust_characters: int = TRUST_POLICY_CHARACTERS
 
     @property
     def is_readable(self) -> bool:

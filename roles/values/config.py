@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from roles.errors import InputError
+from roles.values.accounts import TRUST_POLICY_CHARACTERS
 from roles.values.arns import AccessLevel
 
 
@@ -29,6 +30,7 @@ class AccountEntry:
     partition: str = ""
     role_arn: str = ""
     external_id: str = ""
+    trust_policy_characters: int = TRUST_POLICY_CHARACTERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,13 @@
-"""Spans of time: cut to what they have in common, and with parts taken out. All times are aware; ends are excluded."""
+"""Spans of time: cut to what they have in common, with parts taken out, and in words.
+
+All times are aware; ends are excluded.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,3 +36,13 @@ class Span:
                 left += self.between(start, one.start)
             start = max(start, one.end)
         return (*left, *self.between(start, None))
+
+
+def in_minutes(length: timedelta) -> str:
+    """Return how long that is in whole minutes, rounded up, as words; what is below zero is none.
+
+    >>> in_minutes(timedelta(seconds=900))
+    '15 minutes'
+    """
+    minutes = -(-int(max(length, timedelta()).total_seconds()) // 60)
+    return f"{minutes} minute{'' if minutes == 1 else 's'}"

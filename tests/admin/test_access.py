@@ -120,7 +120,10 @@ def addresses(db: None) -> dict[str, str]:
     world = factories.Procedure()
     mapping: GroupRole = world.map()
     run: ProvisioningRun = factories.ProvisioningRunFactory(role=world.role_a, mapping=mapping)
-    step = factories.ProvisioningStepFactory(run=run, action="update", resource=str(world.bucket.arn))
+    before = {"Version": "2012-10-17", "Statement": []}
+    step = factories.ProvisioningStepFactory(
+        run=run, action="update", resource=str(world.bucket.arn), before=before, after=before
+    )
     token = IssuedToken.objects.create(
         user=world.bob, mapping=mapping, access_key_id="ASIAEXAMPLE", expires_at="2099-01-01T00:00:00Z"
     )

@@ -16,7 +16,7 @@ from roles.provisioning import for_owners
 from roles.provisioning.connection import ConnectionReport, Permission, Verdict
 from roles.provisioning.remarks import Remark, Tone
 from tests import factories
-from tests.admin.conftest import SignedIn
+from tests.admin.conftest import SignedIn, hidden
 from tests.admin.test_connect import FILLED, PAGE, PREVIEW
 
 ROLE = "arn:aws:iam::222222222222:role/MyRoleB"
@@ -183,6 +183,8 @@ def test_an_external_id_is_there_before_anything_is_saved(signed_in: SignedIn, a
 
 
 def test_an_account_that_is_not_assumed_keeps_no_external_id(signed_in: SignedIn, alice: User) -> None:
-    signed_in(alice).post(reverse(PAGE), {**FILLED, "source_external_id": "made-for-nothing", "step": "confirm"})
+    client = signed_in(alice)
+    page = client.post(reverse(PAGE), {**FILLED, "source_external_id": "made-for-nothing"}).content.decode()
+    client.post(reverse(PAGE), {**hidden(page), "step": "confirm"})
     assert AwsAccount.objects.get(account_id="111111111111").external_id == ""
     assert AwsAccount.objects.get(account_id="222222222222").external_id == "example-external-id"

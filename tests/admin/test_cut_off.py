@@ -15,7 +15,7 @@ from roles.errors import AwsUnreachable
 from roles.models import CutOff, GroupRole, IssuedToken, Membership, ProvisioningRun, User
 from roles.provisioning import runner
 from tests import factories
-from tests.admin.conftest import SignedIn
+from tests.admin.conftest import SignedIn, hidden
 from tests.operations.conftest import a_token, is_forgotten
 from tests.strict_aws.watched import WatchedAws
 
@@ -49,12 +49,13 @@ def of(row: Any) -> str:
     return reverse(f"admin:roles_{row._meta.model_name}_cut_off", args=[row.pk])
 
 
+def shown(response: Any) -> dict[str, list[str]]:
+    """Return what the page's button sends besides what is typed."""
+    return hidden(response.content.decode())
+
+
 def text_of(response: Any) -> str:
     return " ".join(response.content.decode().split())
-
-
-def digest_in(response: Any) -> str:
-    return str(response.context["plan"].digest)
 
 
 def test_an_auditor_may_neither_look_nor_do(
@@ -88,7 +89,7 @@ def test_confirming_cuts_off_and_leads_to_the_run(
     token: IssuedToken, procedure: factories.Procedure, admin_client: Client, aws: WatchedAws
 ) -> None:
     page = admin_client.get(of(procedure.bob))
-    done = admin_client.post(of(procedure.bob), {"reason": "lost laptop", "expected_plan": digest_in(page)})
+    done = admin_client.post(of(procedure.bob), {"reason": "lost laptop", **shown(page)})
     run = ProvisioningRun.objects.latest("pk")
     assert done["Location"] == reverse("run", args=[run.pk])
     row = CutOff.objects.get()
@@ -102,30 +103,41 @@ def test_confirming_cuts_off_and_leads_to_the_run(
     assert "bob at bucket-owner/MyRoleB" in role
 
 
+def test_what_nobody_looked_at_is_shown_and_cuts_nobody_off(
+    token: IssuedToken, procedure: factories.Procedure, admin_client: Client
+) -> None:
+    asked = admin_client.post(of(procedure.bob), {"reason": "lost laptop"})
+    assert (asked.status_code, "Nobody has looked at the plan" in text_of(asked)) == (409, True)
+    assert not CutOff.objects.exists()
+    assert admin_client.post(of(procedure.bob), shown(asked)).status_code == 302
+    assert CutOff.objects.get().names == ["bob"]
+
+
 def test_where_others_are_concerned_by_now_the_page_comes_again(
     token: IssuedToken, admin_client: Client, procedure: factories.Procedure
 ) -> None:
     page = admin_client.get(of(token.mapping))
     carol = factories.UserFactory(username="carol")
     a_token(carol, token.mapping, target=procedure.role_b, session_name="carol")
-    again = admin_client.post(of(token.mapping), {"expected_plan": digest_in(page)})
+    again = admin_client.post(of(token.mapping), shown(page))
     assert again.status_code == 409
     assert "Cut off 2 people" in text_of(again)
     assert not CutOff.objects.exists()
-    assert admin_client.post(of(token.mapping), {"expected_plan": digest_in(again)}).status_code == 302
+    assert admin_client.post(of(token.mapping), shown(again)).status_code == 302
     assert CutOff.objects.get().names == ["bob", "carol"]
 
 
 def test_a_role_asks_whether_everybody_is_meant(
     token: IssuedToken, procedure: factories.Procedure, admin_client: Client
 ) -> None:
-    page = text_of(admin_client.get(of(procedure.role_b)))
+    asked = admin_client.get(of(procedure.role_b))
+    page = text_of(asked)
     assert "this hits everybody who uses the role now" in page
     assert "Everybody at bucket-owner/MyRoleB" in page
-    refused = admin_client.post(of(procedure.role_b), follow=True)
+    refused = admin_client.post(of(procedure.role_b), shown(asked), follow=True)
     assert "This hits everybody who uses bucket-owner/MyRoleB" in text_of(refused)
     assert not CutOff.objects.exists()
-    admin_client.post(of(procedure.role_b), {"hits_everybody": "on"})
+    admin_client.post(of(procedure.role_b), {**shown(asked), "hits_everybody": "on"})
     assert CutOff.objects.get().names == []
 
 
@@ -139,9 +151,9 @@ def test_an_aws_that_cannot_be_read_does_not_stop_the_admin(
     token: IssuedToken, procedure: factories.Procedure, admin_client: Client, aws: WatchedAws
 ) -> None:
     aws.fail_always["get_role_policy"] = AwsUnreachable("AWS does not answer.")
-    page = text_of(admin_client.get(of(procedure.bob)))
-    assert "AWS does not answer." in page
-    assert admin_client.post(of(procedure.bob)).status_code == 302
+    page = admin_client.get(of(procedure.bob))
+    assert "AWS does not answer." in text_of(page)
+    assert admin_client.post(of(procedure.bob), shown(page)).status_code == 302
     assert CutOff.objects.get().names == ["bob"]
 
 
@@ -170,21 +182,24 @@ def test_removal_offers_no_cut_off_where_nothing_was_handed_out(
 def test_removal_offers_to_cut_off_what_the_group_gave(
     token: IssuedToken, procedure: factories.Procedure, admin_client: Client
 ) -> None:
-    assert "Remove, then cut off credentials" in text_of(admin_client.get(removal(procedure)))
-    asked = admin_client.post(removal(procedure), {"also": "cut-off", "reason": "left"}, follow=True)
+    page = admin_client.get(removal(procedure))
+    assert "Remove, then cut off credentials" in text_of(page)
+    sent = {"also": "cut-off", "reason": "left", **shown(page)}
+    asked = admin_client.post(removal(procedure), sent, follow=True)
     assert not Membership.objects.get(user=procedure.bob).is_open
     assert "Cut off the credentials of bob?" in text_of(asked)
     assert not CutOff.objects.exists()
     address = f"{of(procedure.bob)}?group={procedure.group.pk}"
     assert asked.redirect_chain == [(address, 302)]
-    admin_client.post(address, {"expected_plan": digest_in(asked)})
+    admin_client.post(address, shown(asked))
     assert CutOff.objects.get().names == ["bob"]
 
 
 def test_removal_alone_leads_back_to_the_group(
     token: IssuedToken, procedure: factories.Procedure, admin_client: Client
 ) -> None:
-    done = admin_client.post(removal(procedure), {"reason": "left"})
+    page = admin_client.get(removal(procedure))
+    done = admin_client.post(removal(procedure), {"reason": "left", **shown(page)})
     assert done["Location"] == reverse("admin:roles_usergroup_change", args=[procedure.group.pk])
     assert not CutOff.objects.exists()
 
@@ -226,8 +241,13 @@ def test_an_auditor_sees_it_and_may_not_lift_it(row: CutOff, signed_in: SignedIn
 def test_an_admin_lifts_it_after_seeing_what_that_does(row: CutOff, admin_client: Client) -> None:
     lift = reverse("admin:roles_cutoff_lift", args=[row.pk])
     assert lift in text_of(admin_client.get(reverse("admin:roles_cutoff_change", args=[row.pk])))
-    assert "work again" in text_of(admin_client.get(lift))
-    done = admin_client.post(lift, {"reason": "wrong person"})
+    unseen = admin_client.post(lift, {"reason": "wrong person"})
+    assert (unseen.status_code, "Nobody has looked at the plan" in text_of(unseen)) == (409, True)
+    row.refresh_from_db()
+    assert row.is_open
+    asked = admin_client.get(lift)
+    assert "work again" in text_of(asked)
+    done = admin_client.post(lift, {"reason": "wrong person", **shown(asked)})
     assert done["Location"] == reverse("run", args=[ProvisioningRun.objects.latest("pk").pk])
     row.refresh_from_db()
     assert (row.is_open, row.ended_by.username) == (False, "alice")

@@ -246,8 +246,19 @@ def test_repair_by_a_run_that_is_queued_already_shows_that_runs_plan(
     signed_in: SignedIn, alice: User, lowered: DriftFinding
 ) -> None:
     client = signed_in(alice)
-    client.post(address("repair", lowered))
+    client.post(address("repair", lowered), hidden(client.get(address("repair", lowered)).content.decode()))
+    assert ProvisioningRun.objects.filter(trigger="drift.repair_queued").exists()
     assert "Plan: 1 change in AWS" in client.get(address("repair", lowered)).content.decode()
+
+
+@pytest.mark.parametrize("name", ["repair", "accept"])
+def test_a_plan_that_nobody_looked_at_is_shown_and_nothing_done(
+    name: str, signed_in: SignedIn, alice: User, lowered: DriftFinding
+) -> None:
+    response = signed_in(alice).post(address(name, lowered), {"step": "confirm", "reason": "OPS-12"})
+    assert (response.status_code, "Nobody has looked" in response.content.decode()) == (409, True)
+    assert not ProvisioningRun.objects.filter(trigger="drift.repair_queued").exists()
+    assert open_level() == "READWRITE"
 
 
 @pytest.mark.parametrize("name", ["repair", "accept"])
@@ -279,13 +290,27 @@ def test_accept_shows_who_loses_what_and_that_aws_stays_as_it_is(
     assert aws.bucket_policies["example-data"] == lowered.before
 
 
+@pytest.mark.parametrize(
+    "name", ["", "mallory (AWS user) at 2026-03-01 12:05 UTC, by PutBucketPolicy (arn:aws:iam::2:user/m)"]
+)
+def test_who_may_have_done_it_is_on_the_page_and_in_the_list_or_unknown(
+    name: str, signed_in: SignedIn, alice: User, finding: DriftFinding
+) -> None:
+    DriftFinding.objects.update(done_by=name)
+    client = signed_in(alice)
+    page, listed = client.get(address("change", finding)).content.decode(), client.get(reverse(LIST)).content.decode()
+    assert ("Unknown: CloudTrail of the account has it" in page) == (not name)
+    assert ("Maybe mallory (AWS user) at 2026-03-01 12:05 UTC, by PutBucketPolicy (arn" in page) == bool(name)
+    assert ("maybe mallory (AWS user) at 2026-03-01 12:05 UTC<" in listed) == bool(name)
+
+
 def test_repair_asks_first_and_then_shows_the_run(signed_in: SignedIn, alice: User, finding: DriftFinding) -> None:
     client = signed_in(alice)
     asked = client.get(address("repair", finding)).content.decode()
     assert "deployment/MyRoleA" in asked
     assert "bob" in asked
     assert not ProvisioningRun.objects.exists()
-    response = client.post(address("repair", finding))
+    response = client.post(address("repair", finding), hidden(asked))
     run = ProvisioningRun.objects.get()
     assert response["Location"] == reverse("run", args=[run.pk])
     assert (run.requested_by, run.trigger) == (alice, "drift.repair_queued")
@@ -293,9 +318,10 @@ def test_repair_asks_first_and_then_shows_the_run(signed_in: SignedIn, alice: Us
 
 def test_accept_asks_first_and_then_changes_the_grant(signed_in: SignedIn, alice: User, finding: DriftFinding) -> None:
     client = signed_in(alice)
-    assert "Reason" in client.get(address("accept", finding)).content.decode()
+    asked = client.get(address("accept", finding)).content.decode()
+    assert "Reason" in asked
     assert open_level() == "READWRITE"
-    page = client.post(address("accept", finding), {"reason": "OPS-12"}, follow=True).content.decode()
+    page = client.post(address("accept", finding), {**hidden(asked), "reason": "OPS-12"}, follow=True).content.decode()
     assert "The database says now what AWS has." in page
     assert open_level() == "READ"
     assert BucketGrant.objects.open().get().reason == "OPS-12"

@@ -212,7 +212,7 @@ def test_narrowing_is_changed_through_the_operation(
         return mapping
 
     monkeypatch.setattr(mappings, "change_mapping", change)
-    typed = {"access": "READ", "prefix": "team/", "buckets": [procedure.bucket.pk], "reason": "less", "step": "confirm"}
+    typed = {"access": "READ", "prefix": "team/", "buckets": [procedure.bucket.pk], "reason": "less"}
     response = admin_client.post(reverse("admin:roles_grouprole_change", args=[mapping.pk]), typed)
     assert response.status_code == 302
     assert (asked["access"], asked["prefix"], asked["buckets"]) == ("READ", "team/", (procedure.bucket,))

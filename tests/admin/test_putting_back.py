@@ -132,3 +132,19 @@ def test_exactly_as_it_was_takes_a_tick_under_what_is_lost(
     assert run.exactly
     runner.reconcile(run.pk)
     assert aws.bucket_policies["example-data"] == step.before
+
+
+def test_in_a_handoff_account_the_owner_is_asked_and_there_is_no_second_choice(
+    admin_client: Client, step: ProvisioningStep, procedure: factories.Procedure, aws: WatchedAws
+) -> None:
+    procedure.account_b.access_mode = "handoff"
+    procedure.account_b.save()
+    asked = admin_client.get(f"{address(step)}?exactly=1").content.decode()
+    assert "The run makes documents for its owner" in asked
+    assert "Exactly as it was" not in asked
+    admin_client.post(address(step), {**hidden(asked), "step": "confirm"})
+    run = ProvisioningRun.objects.get(purpose="put_back")
+    assert not run.exactly
+    runner.reconcile(run.pk)
+    run.refresh_from_db()
+    assert (run.status, aws.writes) == ("needs_owner", [])

@@ -103,7 +103,11 @@ def test_who_may_not_change_it_may_not_and_learns_nothing(
 def test_each_change_asks_for_its_rule_before_it_looks_anything_up(powerless: User) -> None:
     asked = [
         {"action": kind.model_fields["action"].annotation.__args__[0]}
-        | {name: "x" for name, field in kind.model_fields.items() if field.is_required() and name != "action"}
+        | {
+            name: 1 if field.annotation is int else "x"
+            for name, field in kind.model_fields.items()
+            if field.is_required() and name != "action"
+        }
         for kind in _KNOWN
     ]
     assert len(asked) == len(schemas.PlanRequest.model_fields["change"].annotation.__args__)

@@ -48,6 +48,12 @@ def aws() -> Iterator[None]:
 
 
 @pytest.fixture
+def at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The portal's own identity is of the account, known without asking."""
+    monkeypatch.setattr(sessions, "own_arn", lambda **_: f"arn:aws:iam::{ACCOUNT}:user/xacct-portal")
+
+
+@pytest.fixture
 def account(aws: None) -> AccountSession:
     """The way into the account in memory."""
     return AccountSession(access())

@@ -44,6 +44,7 @@ PARAMETERS = {
 # A message that each pattern of the table is there for, as AWS words it.
 MESSAGES = {
     "invalid principal": f'Invalid principal in policy: "AWS":"{ARN}"',
+    "maximum policy size|quota for PolicySize": "Maximum policy size of 10240 bytes exceeded for role MyRoleA",
     "exceeds|too large|size": "Normalized policy document exceeds the maximum allowed size of 20480 bytes.",
 }
 
@@ -211,3 +212,16 @@ def test_a_session_token_in_awss_answer_is_in_no_error_and_no_log(caplog: pytest
     shown = f"{raised.value} {raised.value!r} {vars(raised.value)} {caplog.text}"
     assert "the-session-token" not in shown
     assert raised.value.aws_code == "ExpiredToken"
+
+
+@pytest.mark.parametrize(
+    ("message", "says"),
+    [
+        ("Maximum policy size of 10240 bytes exceeded for role MyRoleA", "raises this limit for nobody"),
+        ("Cannot exceed quota for PolicySize: 6144", "raises this limit for nobody"),
+        ("Cannot exceed quota for ACLSizePerRole: 2048", "Ask AWS to raise the quota"),
+    ],
+)
+def test_nobody_is_sent_after_a_quota_that_is_fixed(message: str, says: str) -> None:
+    row = find_row("iam", "LimitExceeded", message)
+    assert row is not None and row.error is AwsLimitExceeded and says in row.hint

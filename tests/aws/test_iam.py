@@ -27,7 +27,7 @@ from roles.policies.builders import pass_role_statements, source_role_trust_stat
 from roles.policies.document import PolicyDocument
 from roles.policies.equivalence import same_document
 from roles.values.accounts import Partition
-from roles.values.arns import RoleArn
+from roles.values.arns import MANAGED_TAGS, RoleArn
 from tests.aws.conftest import ACCOUNT, refusing
 
 PLAIN = RoleArn(Partition.AWS, ACCOUNT, "MyRoleA")
@@ -92,9 +92,9 @@ def test_a_name_that_is_taken_is_a_conflict_whatever_the_path(account: AccountSe
     iam.create_role(account, PLAIN, TRUST, tags={})
     with pytest.raises(AwsConflict):
         iam.create_role(account, UNDER_A_PATH, TRUST, tags={})
-    iam.create_instance_profile(account, PLAIN)
+    iam.create_instance_profile(account, PLAIN, tags=MANAGED_TAGS)
     with pytest.raises(AwsConflict):
-        iam.create_instance_profile(account, UNDER_A_PATH)
+        iam.create_instance_profile(account, UNDER_A_PATH, tags=MANAGED_TAGS)
 
 
 def test_a_document_that_iam_refuses_is_an_error_with_its_reason(account: AccountSession) -> None:
@@ -109,7 +109,7 @@ def test_a_second_role_does_not_go_into_an_instance_profile(account: AccountSess
     other = replace(PLAIN, name="OtherRole")
     for role in (PLAIN, other):
         iam.create_role(account, role, TRUST, tags={})
-    iam.create_instance_profile(account, PLAIN)
+    iam.create_instance_profile(account, PLAIN, tags=MANAGED_TAGS)
     account.iam.add_role_to_instance_profile(InstanceProfileName=PLAIN.name, RoleName=other.name)
     with pytest.raises(AwsLimitExceeded):
         iam.add_role_to_instance_profile(account, PLAIN)
@@ -117,10 +117,10 @@ def test_a_second_role_does_not_go_into_an_instance_profile(account: AccountSess
 
 def test_a_role_that_is_in_its_instance_profile_already_is_as_good_as_added(account: AccountSession) -> None:
     iam.create_role(account, PLAIN, TRUST, tags={})
-    iam.create_instance_profile(account, PLAIN)
+    iam.create_instance_profile(account, PLAIN, tags=MANAGED_TAGS)
     iam.add_role_to_instance_profile(account, PLAIN)
     iam.add_role_to_instance_profile(account, PLAIN)  # AWS refuses it as it would another role
-    assert iam.get_instance_profile(account, PLAIN) == ("MyRoleA",)
+    assert iam.get_instance_profile(account, PLAIN) == iam.ProfileState(("MyRoleA",), MANAGED_TAGS)
 
 
 # --- roles ---
@@ -218,10 +218,10 @@ def test_what_is_sent_is_compact_and_has_the_version_first(account: AccountSessi
 @roles
 def test_an_instance_profile_holds_the_role_of_its_name(role: RoleArn, account: AccountSession) -> None:
     iam.create_role(account, role, TRUST, tags={})
-    assert iam.create_instance_profile(account, role)
-    assert iam.get_instance_profile(account, role) == ()
+    assert iam.create_instance_profile(account, role, tags=MANAGED_TAGS)
+    assert iam.get_instance_profile(account, role) == iam.ProfileState((), MANAGED_TAGS)
     assert iam.add_role_to_instance_profile(account, role)
-    assert iam.get_instance_profile(account, role) == ("MyRoleA",)
+    assert iam.get_instance_profile(account, role) == iam.ProfileState(("MyRoleA",), MANAGED_TAGS)
     client = boto3.client("iam", region_name="us-east-1")
     made = client.get_instance_profile(InstanceProfileName=role.name)["InstanceProfile"]
     assert made["Arn"] == role.instance_profile
@@ -243,7 +243,7 @@ def test_a_role_is_created_with_a_boundary_only_if_one_is_given(account: Account
 
 def made(account: AccountSession, role: RoleArn) -> None:
     iam.create_role(account, role, TRUST, tags={})
-    iam.create_instance_profile(account, role)
+    iam.create_instance_profile(account, role, tags=MANAGED_TAGS)
     iam.add_role_to_instance_profile(account, role)
     iam.put_role_policy(account, role, NAME, POLICY)
 

@@ -102,7 +102,7 @@ def test_what_does_not_exist_is_none(account: AccountSession) -> None:
 def test_it_has_of_a_role_what_reading_it_alone_gives(account: AccountSession, sent: Sent) -> None:
     iam.create_role(account, ROLE, TRUST, tags={"team": "x"})
     iam.put_role_policy(account, ROLE, "xacct-portal", POLICY)
-    iam.create_instance_profile(account, ROLE)
+    iam.create_instance_profile(account, ROLE, tags={})
     iam.add_role_to_instance_profile(account, ROLE)
     state = iam.get_role(account, ROLE)
     sent.clear()

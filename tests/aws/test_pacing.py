@@ -163,6 +163,7 @@ def test_threads_together_keep_the_rate_of_an_account(settings: Any, monkeypatch
     assert max(left) - min(left) >= 1.9
 
 
+@pytest.mark.usefixtures("at_home")
 def test_every_try_of_a_call_is_counted(taken: list[str]) -> None:
     session = AccountSession(access())
     client, tries = session.iam, []

@@ -68,6 +68,14 @@ def test_roles_that_may_not_be_read_are_told(aws: None) -> None:
         probe.read_roles()
 
 
+def test_a_quota_that_may_not_be_read_is_told_and_else_it_is_the_accounts_own(aws: None) -> None:
+    probe = Probe(access())
+    refused = refusing(probe.session.iam, "get_account_summary", "AccessDenied")
+    with refused, pytest.raises(AwsAccessDenied, match="GetAccountSummary"):
+        probe.trust_quota()
+    assert Probe(access()).trust_quota() == 2_048
+
+
 def test_it_does_not_wait_long_for_a_silent_region(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     settings.XACCT_AWS_ENDPOINT_URL = "http://127.0.0.1:9"
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
@@ -88,6 +96,7 @@ def test_it_says_who_one_is(aws: None) -> None:
     assert identity.arn.startswith(f"arn:aws:sts::{ACCOUNT}:")
 
 
+@pytest.mark.usefixtures("at_home")
 @pytest.mark.parametrize("minutes", [-20, 0, 20])
 def test_the_clock_is_heard_from_an_answer_that_refuses(minutes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     probe = Probe(access())
@@ -99,6 +108,7 @@ def test_the_clock_is_heard_from_an_answer_that_refuses(minutes: int, monkeypatc
     assert round(probe.skew / timedelta(minutes=1)) == minutes
 
 
+@pytest.mark.usefixtures("at_home")
 @pytest.mark.parametrize("headers", [{}, {"Date": "yesterday"}])
 def test_an_answer_without_a_date_says_nothing_of_the_clock(
     headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
@@ -110,6 +120,7 @@ def test_an_answer_without_a_date_says_nothing_of_the_clock(
     assert probe.skew is None
 
 
+@pytest.mark.usefixtures("at_home")
 def test_the_region_that_an_answer_about_a_bucket_names_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     probe = Probe(access())
     answering(probe, {"x-amz-bucket-region": "eu-west-1"}, monkeypatch)

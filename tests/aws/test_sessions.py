@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import os
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
+import botocore.endpoint
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
-from roles.aws import sessions
+from roles.aws import sessions, sts
 from roles.aws.sessions import AccountSession, Purpose, base_client, client_with
+from roles.aws.timeouts import CONNECT_SECONDS, READ_SECONDS
 from roles.errors import AwsAccessDenied, Misconfigured
-from roles.values.accounts import AccessMode
+from roles.values.accounts import AccessMode, AccountId
 from roles.values.credentials import Credentials
 from tests.aws.conftest import ACCOUNT, REGION, Sent, access, refusing
 
@@ -72,6 +76,32 @@ def test_a_provisioner_role_that_cannot_be_assumed_is_named(
     assert (raised.value.arn, raised.value.account, raised.value.operation) == (PROVISIONER, ACCOUNT, "AssumeRole")
 
 
+OTHER = AccountId("999999999999")
+
+
+@pytest.mark.parametrize("service", ["iam", "s3"])
+def test_an_identity_of_another_account_gets_no_client_for_this_one(aws: None, sent: Sent, service: str) -> None:
+    foreign = AccountSession(replace(access(), account_id=OTHER))
+    with pytest.raises(Misconfigured) as refused:
+        _ = foreign.iam if service == "iam" else foreign.s3(REGION)
+    assert ACCOUNT in refused.value.message and OTHER in refused.value.message
+    assert [name for name, _ in sent] == ["GetCallerIdentity"]
+
+
+def test_an_identity_of_this_account_is_asked_for_once_for_all_its_ways(aws: None, sent: Sent) -> None:
+    for way in (AccountSession(access()), AccountSession(access(), is_page=True), sessions.kept_session(access())):
+        assert way.iam and way.s3(REGION)
+    assert sts.caller_arn(region=REGION, purpose=Purpose.PROVISIONING).split(":")[4] == ACCOUNT
+    assert [name for name, _ in sent] == ["GetCallerIdentity"]
+
+
+def test_a_provisioner_role_of_another_account_is_not_assumed(aws: None, sent: Sent) -> None:
+    role = PROVISIONER.replace(ACCOUNT, OTHER)
+    with pytest.raises(Misconfigured, match=f"{role} is in account {OTHER}, not in {ACCOUNT}"):
+        _ = AccountSession(access(AccessMode.ASSUME_ROLE, role_arn=role)).iam
+    assert sent == []
+
+
 # --- endpoints ---
 
 
@@ -87,6 +117,7 @@ def test_without_a_setting_clients_speak_to_aws_at_the_regions_own_endpoint(sett
         assert client.meta.endpoint_url == f"https://{host}"
 
 
+@pytest.mark.usefixtures("at_home")
 @pytest.mark.parametrize("service", ["iam", "s3", "sts"])
 def test_the_endpoint_setting_holds_for_every_client(service: str, settings: Any, credentials: Credentials) -> None:
     settings.XACCT_AWS_ENDPOINT_URL = "http://127.0.0.1:4566"
@@ -103,11 +134,41 @@ def test_every_client_gives_up_in_time_and_says_who_it_is(credentials: Credentia
     for client in (
         base_client("iam", region=REGION, purpose=Purpose.PROVISIONING),
         client_with(credentials, "s3", region=REGION),
+        sessions.kept_session(access())._own_client("iam", REGION),
     ):
         config = client.meta.config
-        assert (config.connect_timeout, config.read_timeout) == (5, 20)
+        assert (config.connect_timeout, config.read_timeout) == (5, 20) == (CONNECT_SECONDS, READ_SECONDS)
         assert config.retries["mode"] == "standard"
         assert "xacct-portal" in config.user_agent
+
+
+def tries_of(client: Any, operation: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Return how often a call leaves while nobody answers."""
+    tries: list[str] = []
+
+    def drop(**_event: Any) -> None:
+        tries.append(operation)
+        raise EndpointConnectionError(endpoint_url="https://nobody.invalid")
+
+    monkeypatch.setattr(botocore.endpoint.time, "sleep", lambda _seconds: None)
+    client.meta.events.register_first("before-send", drop)
+    with pytest.raises(EndpointConnectionError):
+        getattr(client, operation)()
+    return len(tries)
+
+
+def test_a_kept_way_sends_each_call_once_and_others_repeat_it(
+    assuming: AccountSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = sessions.kept_session(assuming.access)
+    assert tries_of(kept.iam, "list_roles", monkeypatch) == tries_of(kept.s3(REGION), "list_buckets", monkeypatch) == 1
+    assert tries_of(assuming.iam, "list_roles", monkeypatch) == 5
+
+
+def test_a_kept_way_assumes_its_role_with_one_call(assuming: AccountSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = sessions.kept_session(access())._own_client("sts", REGION)
+    assert tries_of(client, "get_caller_identity", monkeypatch) == 1
+    assert tries_of(assuming._own_client("sts", REGION), "get_caller_identity", monkeypatch) == 5
 
 
 # --- identities ---

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from roles.aws import sts
+from roles.aws import sessions, sts
 from roles.aws.sessions import Purpose
 from roles.aws.sts import AssumeRoleRequest, assume_role, caller_arn
 from roles.errors import AwsAccessDenied, AwsError, AwsLimitExceeded
@@ -33,7 +33,8 @@ FULL = AssumeRoleRequest(
 def client(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The client that the next call will use, whoever speaks."""
     made = boto3.client("sts", region_name=REGION)
-    monkeypatch.setattr(sts, "base_client", lambda *_args, **_options: made)
+    for module in (sts, sessions):
+        monkeypatch.setattr(module, "base_client", lambda *_args, **_options: made)
     monkeypatch.setattr(sts, "client_with", lambda *_args, **_options: made)
     return made
 

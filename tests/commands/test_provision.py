@@ -122,7 +122,8 @@ def test_aws_that_cannot_be_read_ends_a_plan_with_1(procedure: Procedure, monkey
     error, said = failed("--group", "analysts", "--plan", "--json")
     assert error.returncode == 1
     assert "credentials" in str(error)
-    assert json.loads(said) == {"run": None, "status": "failed", "steps": []}
+    answer = json.loads(said)
+    assert (answer["run"], answer["status"], answer["steps"], answer["seen"]) == (None, "failed", [], "")
 
 
 def test_failed_step_ends_with_1_and_is_shown(procedure: Procedure, aws: None) -> None:
@@ -229,7 +230,8 @@ def test_people_see_a_table_and_the_differences(procedure: Procedure, aws: None)
     procedure.map()
     said = provisioned("--group", "analysts", "--plan").splitlines()
     assert said[0].split() == ["step", "account", "action", "status", "resource"]
-    assert said[-1] == "Status: planned"
+    assert said[-2] == "Status: planned"
+    assert said[-1].startswith("To do just this, give: --expected-plan ")
     assert f"+++ {BUCKET} (after)" in said
     assert any(line.startswith('+      "Action": ') for line in said)
 
@@ -278,6 +280,6 @@ def test_worker_that_was_quicker_is_waited_for(
         assert reconcile(ProvisioningRun.objects.get().pk) is not None
 
     monkeypatch.setattr(runner, "reconcile", lambda run_id: None)
-    monkeypatch.setattr("roles.management.commands.provision.time.sleep", work)
+    monkeypatch.setattr("roles.management.results.time.sleep", work)
     assert as_json("--group", "analysts")["status"] == RunStatus.IN_SYNC
     assert len(slept) == 1

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from moto import mock_aws
 
-from roles.aws import sessions
+from roles.aws import sessions, trail
+from roles.errors import AwsAccessDenied
 from roles.models import AuditEvent, DriftFinding, GroupRole
 from roles.models.choices import MappingState
 from tests.factories import Procedure
@@ -33,6 +35,10 @@ def client_in(account: str, service: str) -> Any:
     )
 
 
+def refuse_to_tell(*_args: Any, **_asked: Any) -> trail.Write | None:
+    raise AwsAccessDenied("LookupEvents was refused.")
+
+
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch, settings: Any, procedure: Procedure) -> Iterator[None]:
     """Two accounts of a simulated AWS in which the procedure's mapping is in sync."""
@@ -46,6 +52,8 @@ def aws(monkeypatch: pytest.MonkeyPatch, settings: Any, procedure: Procedure) ->
         monkeypatch.setenv("AWS_SESSION_TOKEN", keys["SessionToken"])
         settings.XACCT_PORTAL_PRINCIPALS = ["arn:aws:iam::111111111111:role/xacct-portal"]
         sessions.forget_sessions()
+        # moto has no CloudTrail that can be asked: an account that does not let the portal.
+        monkeypatch.setattr(trail, "newest_write", refuse_to_tell)
         procedure.map()
         call_command("provision", "--all", stdout=StringIO())
         yield
@@ -99,6 +107,17 @@ def test_drift_ends_with_1_and_is_in_the_json(aws: None) -> None:
     assert DriftFinding.objects.get().resource == BUCKET
     assert GroupRole.objects.get().state == MappingState.DRIFTED
     assert AuditEvent.objects.get(code="drift.found").actor_name == "command:scan_drift"
+
+
+def test_who_may_have_done_it_is_in_the_json_where_the_account_says_it(
+    aws: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = trail.Write("DeleteBucketPolicy", datetime(2026, 3, 1, 12, tzinfo=UTC), "mallory (AWS user)", "")
+    monkeypatch.setattr(trail, "newest_write", lambda *_args, **_asked: write)
+    drop_bucket_policy()
+    (one,) = as_json()[1]["drift"]
+    assert one["done_by"] == "mallory (AWS user) at 2026-03-01 12:00 UTC, by DeleteBucketPolicy"
+    assert DriftFinding.objects.get().done_by == one["done_by"]
 
 
 def test_people_see_a_table_and_the_differences(aws: None) -> None:

@@ -75,7 +75,13 @@ def test_what_is_resolved_is_not_accepted(procedure: Procedure, alice: User) -> 
 
 
 @pytest.mark.parametrize(
-    ("kind", "why"), [("stale", "was deleted"), ("foreign_stale", "somebody else"), ("not_ours", "not the portal's")]
+    ("kind", "why"),
+    [
+        ("boundary", "role's page"),
+        ("stale", "was deleted"),
+        ("foreign_stale", "somebody else"),
+        ("not_ours", "not the portal's"),
+    ],
 )
 def test_what_no_row_can_mean_is_not_accepted_and_says_why(
     kind: str, why: str, procedure: Procedure, alice: User

@@ -67,9 +67,13 @@ def test_statements_of_others_are_put_back_only_by_who_agrees(procedure: Procedu
         ({"step": 7, "action": "verify"}, "changed nothing"),
         ({"step": 5, "resource": "arn:aws:iam::222222222222:role/MyRoleB#xacct-cut-off"}, "pages of its own"),
         ({"step": 1, "resource": "arn:aws:iam::111111111111:instance-profile/MyRoleA"}, "Only trust policies"),
-        ({"step": 2, "resource": "arn:aws:iam::111111111111:policy/xacct-portal/xacct-MyRoleA"}, "Only trust policies"),
-        ({"step": 4, "resource": "arn:aws:iam::222222222222:role/MyRoleB", "before": None}, "There was no role"),
-        ({"account_id": "999999999999"}, "may not write to account 999999999999"),
+        ({"step": 2, "resource": "arn:aws:iam::111111111111:policy/xacct-portal/xacct-Gone"}, "no role of that name"),
+        (
+            {"step": 4, "resource": "arn:aws:iam::222222222222:role/MyRoleB", "action": "create", "before": None},
+            "There was no role",
+        ),
+        ({"before": None}, "does not know what was there"),
+        ({"account_id": "999999999999"}, "does not know account 999999999999"),
     ],
 )
 def test_what_is_no_document_of_ours_to_put_back_is_refused(
@@ -83,12 +87,14 @@ def test_what_is_no_document_of_ours_to_put_back_is_refused(
     assert traces() == before
 
 
-def test_handoff_accounts_are_refused(procedure: Procedure, alice: User) -> None:
-    step = a_step(procedure)
+def test_in_a_handoff_account_the_statements_of_others_are_refused(procedure: Procedure, alice: User) -> None:
+    ours = {"Version": "2012-10-17", "Statement": [{"Sid": "XacctBucketList", "Effect": "Allow"}]}
+    step = a_step(procedure, before=ours)
     procedure.account_b.access_mode = "handoff"
     procedure.account_b.save()
-    with pytest.raises(Conflict, match="may not write"):
-        put_back(alice, step)
+    with pytest.raises(Conflict, match="its owner's business"):
+        put_back(alice, step, exactly=True, agrees=True)
+    assert put_back(alice, step).puts_back == step
 
 
 def test_putting_back_is_queued_as_an_order_with_what_was_seen(procedure: Procedure, alice: User) -> None:

@@ -8,7 +8,7 @@ from django.utils import timezone
 from roles.errors import Conflict, NotFound, NotPermitted
 from roles.models import GroupRole, ProvisioningRun, User
 from roles.operations.retry_run import retry_run
-from tests.factories import Procedure, ProvisioningRunFactory
+from tests.factories import Procedure, ProvisioningRunFactory, ProvisioningStepFactory
 from tests.operations.conftest import event, traces
 
 
@@ -90,3 +90,14 @@ def test_retrying_twice_gives_one_run(procedure: Procedure, alice: User) -> None
     run = a_run(procedure)
     assert retry_run(actor=alice, run=run) == retry_run(actor=alice, run=run)
     assert ProvisioningRun.objects.count() == 2
+
+
+def test_an_order_that_waits_for_an_owner_is_verified(procedure: Procedure, alice: User) -> None:
+    step = ProvisioningStepFactory(run=a_run(procedure, status="in_sync"))
+    given = {"purpose": "put_back", "puts_back": step, "plan_seen": "s" * 64}
+    failed, waits = a_run(procedure, **given), a_run(procedure, status="needs_owner", **given)
+    with pytest.raises(Conflict, match="an order"):
+        retry_run(actor=alice, run=failed)
+    new = retry_run(actor=alice, run=waits)
+    assert (new.purpose, new.puts_back, new.plan_seen, new.trigger) == ("put_back", step, "s" * 64, "run.retried")
+    assert retry_run(actor=alice, run=waits) == new

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from roles.policies.provisioner import (
     ACTIONS,
+    OPTIONAL_ACTIONS,
     ProvisionerScope,
+    optional_statements,
     provisioner_policy,
     provisioner_trust,
     roles_under,
@@ -82,6 +84,14 @@ def test_documents_say_what_each_action_is_for() -> None:
     page = (Path(__file__).parents[2] / "docs" / "aws-permissions.md").read_text(encoding="utf-8")
     table = dict(re.findall(r"^\| `((?:iam|s3):\w+)` \| (.+) \|$", page, flags=re.MULTILINE))
     assert table == ACTIONS
+
+
+def test_what_says_more_is_apart_and_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "aws-permissions.md").read_text(encoding="utf-8")
+    told = {action for one in optional_statements() for action in one.body["Action"]}
+    assert told == set(OPTIONAL_ACTIONS)
+    assert not told & set(ACTIONS)
+    assert all(f"`{action}`" in page for action in told)
 
 
 def test_trust_asks_for_the_external_id() -> None:

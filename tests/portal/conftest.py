@@ -92,7 +92,7 @@ def tokens(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
             target=str(target.role.arn),
             target_id=target.role.pk,
             region="us-east-1",
-            grants=(),
+            grants=target.grants,
             session_name=actor.username,
             attributed=True,
         )

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from roles.templatetags import xacct_diff, xacct_format
 from roles.templatetags.xacct_diff import Row, canonical_json, side_by_side
+from roles.values.spans import in_minutes
 
 MANY = {"Statement": [{"Sid": f"S{number}"} for number in range(20)]}
 
@@ -105,6 +106,6 @@ def test_no_time_is_nothing() -> None:
 
 def test_durations_and_names() -> None:
     assert (xacct_format.milliseconds(340), xacct_format.milliseconds(1340)) == ("340 ms", "1.3 s")
-    assert xacct_format.in_minutes(timedelta(seconds=61)) == "2 minutes"
-    assert xacct_format.time_until(timezone.now() - timedelta(hours=1)) == "0 minutes"
+    assert in_minutes(timedelta(seconds=61)) == "2 minutes"
+    assert in_minutes(timedelta(hours=-1)) == "0 minutes"
     assert xacct_format.file_name("team/raw/") == "raw"

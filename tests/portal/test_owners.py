@@ -231,3 +231,45 @@ def test_the_run_of_an_account_that_is_not_handed_off_any_more_asks_nobody(
     handed.account_b.provisioner_role_arn = f"arn:aws:iam::{B}:role/xacct-provisioner"
     handed.account_b.save()
     assert reverse("run_documents", args=[waiting.pk, B]) not in shown(alice, "run", waiting.pk)
+
+
+# --- an order ---
+
+
+@pytest.fixture
+def order(waiting: ProvisioningRun, alice: User) -> ProvisioningRun:
+    """An order to put back what an earlier run asked the owner for, which waits for them."""
+    ours = {"Sid": "XacctTrustOld", "Effect": "Allow", "Action": "sts:AssumeRole"}
+    old: ProvisioningRun = ProvisioningRunFactory(role=waiting.role, status=RunStatus.IN_SYNC)
+    step = a_step(old, 5)
+    ProvisioningStep.objects.filter(pk=step.pk).update(status=StepStatus.DONE, after={"Statement": [ours]})
+    newer: ProvisioningRun = ProvisioningRunFactory(role=waiting.role, status=RunStatus.NEEDS_OWNER)
+    found: ProvisioningRun = ProvisioningRunFactory(
+        role=waiting.role, status=RunStatus.NEEDS_OWNER, purpose="put_back", puts_back=a_step(newer, 5)
+    )
+    a_step(found, 5, OWNER_TELLS)
+    return found
+
+
+def test_an_orders_documents_are_no_members_business(order: ProvisioningRun, bob: User) -> None:
+    for name, more in (("run_documents", []), ("run_document", ["cli"])):
+        assert signed_in(bob).get(reverse(name, args=[order.pk, B, *more])).status_code == 404
+    assert signed_in(bob).post(reverse("run_retry", args=[order.pk])).status_code in (403, 404)
+
+
+def test_an_order_has_documents_of_its_own_and_verify(order: ProvisioningRun, alice: User) -> None:
+    run = shown(alice, "run", order.pk)
+    assert reverse("run_documents", args=[order.pk, B]) in run
+    assert reverse("run_retry", args=[order.pk]) in run
+    page = shown(alice, "run_documents", order.pk, B)
+    assert f"what run {order.puts_back.run_id} replaced" in page
+    assert "XacctTrustOld" in page
+    assert "The files have all that is wished for" not in page
+    assert reverse("run_retry", args=[order.pk]) in page
+    text = signed_in(alice).get(reverse("run_document", args=[order.pk, B, "console"])).content.decode()
+    assert "XacctTrustOld" in text and "XacctBucket" not in text
+
+
+def test_an_order_that_failed_is_not_tried_again(order: ProvisioningRun, alice: User) -> None:
+    ProvisioningRun.objects.filter(pk=order.pk).update(status=RunStatus.FAILED)
+    assert reverse("run_retry", args=[order.pk]) not in shown(alice, "run", order.pk)

@@ -38,6 +38,7 @@ class FakeProbe:
     refused: set[str] = field(default_factory=set)
     simulation: AwsError | None = NO
     details: AwsError | None = None
+    quota: int | AwsError = 2_048
     asked: list[tuple[str, str]] = field(default_factory=list)
     session: Any = None
 
@@ -55,6 +56,11 @@ class FakeProbe:
     def read_roles(self) -> None:
         if self.details is not None:
             raise self.details
+
+    def trust_quota(self) -> int:
+        if isinstance(self.quota, AwsError):
+            raise self.quota
+        return self.quota
 
 
 @pytest.fixture
@@ -309,6 +315,23 @@ def test_a_bucket_in_another_region_is_told(
 
     monkeypatch.setattr(connection.s3, "get_bucket_policy", heard)
     assert "is in eu-west-1, the portal has us-east-1" in said(try_connection(account))
+
+
+def test_a_quota_that_aws_has_raised_is_told(account: AwsAccount, probe: FakeProbe) -> None:
+    probe.quota = 4_096
+    report = try_connection(account)
+    assert "trust_quota.other" in codes(report) and "4,096 characters in this account, the portal has 2,048" in said(
+        report
+    )
+
+
+@pytest.mark.parametrize("quota", [2_048, NO])
+def test_a_quota_that_is_as_entered_or_may_not_be_read_is_not_spoken_of(
+    quota: int | AwsError, account: AwsAccount, probe: FakeProbe
+) -> None:
+    probe.quota = quota
+    report = try_connection(account)
+    assert "trust_quota.other" not in codes(report) and report.missing == ()
 
 
 def test_nothing_is_written(account: AwsAccount, probe: FakeProbe, aws: WatchedAws) -> None:

@@ -9,16 +9,18 @@ import pytest
 from django.utils import timezone
 
 from roles.errors import Conflict
-from roles.models import CutOff, DriftFinding, IamRole, ProvisioningRun
+from roles.models import CutOff, DriftFinding, IamRole, ProvisioningRun, ProvisioningStep
 from roles.models.choices import RunStatus, StepStatus
 from roles.operations.accept_drift import accept_drift
+from roles.operations.lift_cut_offs import lift_cut_off
 from roles.operations.repair_drift import repair_drift
 from roles.provisioning import desired, preview, runner
 from roles.provisioning.handoff import documents_for
 from roles.provisioning.plan import inline_policy_of, slot_of, title_for
+from roles.provisioning.recording import NO_ROLE
 from roles.provisioning.resources import DesiredDocument, Place, Step, cut_off_of, holder_of, is_cut_off
 from tests import factories
-from tests.provisioning.conftest import DENIED, ROLE_B, again, as_aws_has, reconciled, sids, unmap
+from tests.provisioning.conftest import DENIED, ROLE_B, Clock, again, as_aws_has, reconciled, sids, unmap
 from tests.provisioning.drifting import in_sync, read_in_bulk, scanned, seen
 from tests.strict_aws.watched import Killed, WatchedAws, foreign
 
@@ -140,11 +142,47 @@ def test_it_is_written_first_and_whatever_else_fails(aws: WatchedAws, procedure:
     assert cut_at(aws) == ["XacctCutOff", "XacctCutOffSession"]
 
 
+def test_a_role_that_the_run_has_yet_to_make_gets_its_cut_off_as_soon_as_it_is_there(
+    aws: WatchedAws, procedure: factories.Procedure
+) -> None:
+    cut(procedure, "bob")
+    run = reconciled(procedure.map())
+    assert (run.status, run.error) == (RunStatus.IN_SYNC, "")
+    assert cut_at(aws) == ["XacctCutOff", "XacctCutOffSession"]
+    told = run.steps.filter(resource=RESOURCE).order_by("sequence").values_list("action", "status", "hint")
+    assert list(told) == [("none", "done", NO_ROLE), ("create", "done", "")]
+    made = run.steps.get(step=4, resource=ROLE_B)
+    assert run.steps.filter(resource=RESOURCE, sequence__gt=made.sequence).get().sequence == made.sequence + 1
+
+
+def test_a_role_that_cannot_be_made_has_no_cut_off_and_the_run_fails_for_the_role(
+    aws: WatchedAws, procedure: factories.Procedure
+) -> None:
+    cut(procedure, "bob")
+    aws.fail_always["create_role"] = DENIED
+    run = reconciled(procedure.map())
+    assert run.status == RunStatus.FAILED
+    assert set(run.steps.filter(resource=RESOURCE).values_list("action", "status")) == {("none", "done")}
+    assert not aws.has_role(ROLE_B)
+
+
+def test_a_second_attempt_does_not_wait_for_a_role_that_is_not_made(
+    aws: WatchedAws, procedure: factories.Procedure, clock: Clock
+) -> None:
+    cut(procedure, "bob")
+    procedure.map()
+    run = factories.ProvisioningRunFactory(role=procedure.role_a, attempts=1)
+    assert runner.reconcile(run.pk) is not None
+    first = ProvisioningStep.objects.filter(resource=RESOURCE).order_by("pk").first()
+    assert first is not None and (first.hint, clock.now) == (NO_ROLE, 0)
+    assert cut_at(aws) == ["XacctCutOff", "XacctCutOffSession"]
+
+
 def test_a_cut_off_that_is_denied_fails_its_step_alone(aws: WatchedAws, procedure: factories.Procedure) -> None:
     mapping = procedure.map()
     reconciled(mapping)
     cut(procedure, "bob")
-    aws.fail_times["put_role_policy"] = [DENIED]
+    aws.fail_always["put_role_policy"] = DENIED
     run = reconciled(mapping)
     assert run.status == RunStatus.FAILED
     failed = run.steps.filter(status=StepStatus.FAILED)
@@ -204,12 +242,12 @@ def test_the_plan_shows_it_and_nothing_is_saved(aws: WatchedAws, procedure: fact
     assert not CutOff.objects.exists()
 
 
-def test_the_plan_of_lifting_shows_that_it_goes(aws: WatchedAws, procedure: factories.Procedure) -> None:
+def test_the_plan_of_lifting_shows_that_it_goes(aws: WatchedAws, procedure: factories.Procedure, alice: Any) -> None:
     mapping = procedure.map()
     row = cut(procedure, "bob")
     reconciled(mapping)
     reconciled(mapping)
-    plan = preview.plan_if_lifted(row)
+    plan = preview.plan_if(lambda: lift_cut_off(actor=alice, cut_off=row))
     assert [(change.resource, change.action.value) for change in plan.changes if change.writes] == [
         (RESOURCE, "delete")
     ]
@@ -273,11 +311,12 @@ def test_an_owner_gets_both_policies_of_a_role_that_is_source_and_target(
 ) -> None:
     procedure.account_b.access_mode, procedure.account_b.provisioner_role_arn = "handoff", ""
     procedure.account_b.save()
-    factories.AssumeRoleGrantFactory(source=procedure.role_b, target=factories.IamRoleFactory(name="Third"))
+    third = factories.IamRoleFactory(account=procedure.account_a, name="Third")
+    factories.AssumeRoleGrantFactory(source=procedure.role_b, target=third)
     factories.GroupRoleFactory(role=procedure.role_b)
     cut(procedure, "bob", source=procedure.role_b, target=procedure.role_a)
     cut(procedure, "bob")
-    CutOff.objects.filter(target=procedure.role_b).update(source=factories.IamRoleFactory())
+    CutOff.objects.filter(target=procedure.role_b).update(source=third)
     plans = [preview.plan_now(procedure.role_b), preview.plan_now(CutOff.objects.get(target=procedure.role_b).source)]
     changes = [change for plan in plans for change in plan.changes]
     assert {inline_policy_of(change.resource)[1] for change in changes if ROLE_B in change.resource} == {

@@ -167,7 +167,9 @@ def test_managed_policies_that_are_left_are_detached_and_deleted(
 def test_a_profile_that_the_portal_did_not_make_stays_without_the_role(
     aws: WatchedAws, procedure: factories.Procedure
 ) -> None:
-    aws.set_profile(PROFILE_A)
+    services = foreign("XacctRoleServices", Principal={"Service": "ec2.amazonaws.com"})
+    aws.add_role(ROLE_A, {"Version": "2012-10-17", "Statement": [services]}, **{"xacct-portal": "managed"})
+    aws.set_profile(PROFILE_A, "MyRoleA")
     reconciled(unmap(in_sync(procedure)))
     end_grants()
     assert deleted(procedure.role_a).status == RunStatus.IN_SYNC

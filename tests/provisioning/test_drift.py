@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -92,10 +93,16 @@ def test_a_role_that_a_run_is_about_is_left_out_until_the_run_has_ended(mapping:
 
 
 def test_a_run_that_came_between_reading_and_comparing_makes_the_difference_unknown(
-    mapping: GroupRole, aws: WatchedAws
+    mapping: GroupRole, aws: WatchedAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del aws.bucket_policies["example-data"]
-    aws.before_call = lambda call: queued(mapping) if call.name == "get_bucket_policy" else None
+    read = snapshot.Snapshot.read
+
+    def read_and_queue(self: snapshot.Snapshot, *args: Any, **options: Any) -> None:
+        read(self, *args, **options)
+        queued(mapping)
+
+    monkeypatch.setattr(snapshot.Snapshot, "read", read_and_queue)
     report = scanned()
     assert report.differences == ()
     assert (BUCKET, 6) not in report.compared

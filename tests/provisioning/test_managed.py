@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from roles.policies.document import PolicyDocument, Statement
-from roles.provisioning.managed import highest_in, is_ours, numbers_in
+from roles.provisioning.managed import attached_in, highest_in, is_between, is_ours, numbers_in, policies_document
 from roles.provisioning.plan import change_for, digest_of, slot_of
 from roles.provisioning.resources import Action, DesiredPolicies, ObservedPolicies, Place
 from roles.values.arns import MANAGED_TAGS
 from tests.policies.strategies import ROLE_A
 from tests.provisioning.test_plan import A
 
-ONE, TWO = (PolicyDocument((Statement({"Sid": "XacctAssume", "Resource": [name]}),)) for name in ("one", "two"))
+ONE, TWO, THREE = (
+    PolicyDocument((Statement({"Sid": "XacctAssume", "Resource": [name]}),)) for name in ("one", "two", "three")
+)
 
 
 def wish(*documents: PolicyDocument, known: int = 0) -> DesiredPolicies:
@@ -89,3 +93,49 @@ def test_names_of_another_role_are_not_mistaken() -> None:
 def test_only_our_tag_makes_a_thing_ours() -> None:
     assert is_ours(MANAGED_TAGS)
     assert not is_ours({"xacct-portal": "other"}) and not is_ours({})
+
+
+# --- putting them back ---
+
+
+def as_json(*documents: PolicyDocument, attached: frozenset[int] | None = None) -> dict[str, object] | None:
+    return policies_document(ROLE_A, dict(enumerate(documents, start=1)), attached) or None
+
+
+def test_neither_as_it_was_nor_as_it_is_to_be_is_not_half_done() -> None:
+    assert not is_between(as_json(ONE), as_json(THREE), as_json(TWO))
+    assert not is_between(as_json(ONE), as_json(ONE, THREE), as_json(TWO))
+    assert not is_between(as_json(ONE), None, as_json(TWO))
+
+
+def test_each_as_it_was_or_as_it_is_to_be_is_half_done() -> None:
+    for now in (as_json(ONE), as_json(TWO), as_json(TWO, ONE), as_json(ONE, ONE, attached=frozenset())):
+        assert is_between(as_json(ONE), now, as_json(TWO, ONE))
+    assert is_between(None, as_json(ONE, attached=frozenset()), as_json(ONE))
+    assert is_between(as_json(ONE, TWO), as_json(ONE), None)
+
+
+def test_what_was_not_attached_gave_nothing_and_does_not_go_back() -> None:
+    documents = {**(as_json(ONE, TWO, attached=frozenset({1})) or {}), "xacct-MyRoleA-10": ONE, "xacct-MyRoleA-9": TWO}
+    documents = {name: one.as_dict() if isinstance(one, PolicyDocument) else one for name, one in documents.items()}
+    assert attached_in(documents) == (ONE, TWO, ONE)
+    assert attached_in(None) == ()
+
+
+def test_a_role_that_is_gone_blocks_putting_them_back_and_not_taking_them_out() -> None:
+    order = replace(wish(ONE), is_order=True)
+    assert "There is no role" in change_for(order, there(has_role=False))[0].blocked
+    assert change_for(wish(ONE), there(has_role=False))[0].blocked == ""
+    assert change_for(replace(wish(), is_order=True), there(ONE, has_role=False))[0].blocked == ""
+
+
+def test_others_in_our_places_and_the_most_that_aws_attaches_block_it_too() -> None:
+    order = replace(wish(ONE), is_order=True)
+    assert "did not make" in change_for(order, there(TWO, taken=frozenset({1})))[0].blocked
+    assert "AWS allows 10" in change_for(order, there(others=10))[0].blocked
+
+
+def test_what_to_know_of_it_is_told_and_does_not_make_another_plan_of_it() -> None:
+    order = replace(wish(ONE), is_order=True, notes=("Look.",))
+    assert change_for(order, there())[0].warnings == ("Look.",)
+    assert digest_of([order]) == digest_of([replace(order, notes=())])

@@ -88,6 +88,6 @@ def test_a_change_that_writes_nothing_is_not_applied(aws: WatchedAws) -> None:
 def test_a_half_made_profile_is_completed(aws: WatchedAws) -> None:
     aws.add_role(ROLE_A)
     aws.set_profile(PROFILE_A)
-    change, _ = change_for(profile(), ObservedProfile(()))
+    change, _ = change_for(profile(), ObservedProfile((), MANAGED_TAGS))
     assert apply(change, Accounts())
     assert aws.writes == ["add_role_to_instance_profile"]

@@ -143,6 +143,23 @@ def test_a_narrowed_grant_is_not_proved_by_an_access_that_still_works(
     assert reconciled(mapping, trigger=RETRIED).status == RunStatus.IN_SYNC
 
 
+def test_what_was_asked_for_in_between_may_have_been_applied_though_nobody_said_so(
+    aws: WatchedAws, handed: factories.Procedure
+) -> None:
+    handed.bucket_grant.access = "READ"
+    handed.bucket_grant.save()
+    mapping = handed.map()
+    applied(aws, reconciled(mapping))
+    reconciled(mapping, trigger=RETRIED)
+    for access in ("READWRITE", "READ"):
+        handed.bucket_grant.access = access
+        handed.bucket_grant.save()
+        run = reconciled(mapping)
+    assert run.steps.get(step=6).status == StepStatus.NEEDS_OWNER
+    assert "takes your word" in run.steps.get(step=6).hint
+    assert reconciled(mapping, trigger=RETRIED).status == RunStatus.IN_SYNC
+
+
 def test_nothing_is_asked_of_an_owner_who_was_never_asked_for_anything(
     aws: WatchedAws, handed: factories.Procedure
 ) -> None:

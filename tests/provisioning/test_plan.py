@@ -280,10 +280,18 @@ def test_nobody_can_be_trusted_by_a_role_that_does_not_exist() -> None:
 
 def test_a_profile_is_created_or_filled_and_never_emptied() -> None:
     assert change_for(profile(), None)[0].action is Action.CREATE
-    assert change_for(profile(), ObservedProfile(()))[0].action is Action.UPDATE
+    assert change_for(profile(), ObservedProfile((), MANAGED_TAGS))[0].action is Action.UPDATE
     assert change_for(profile(), ObservedProfile(("MyRoleA",)))[0].action is Action.NONE
     assert change_for(profile(wanted=False), ObservedProfile(("MyRoleA",)))[0].action is Action.NONE
     assert change_for(profile(wanted=False), None)[0].action is Action.NONE
+
+
+def test_an_empty_profile_is_filled_only_if_the_portal_made_it() -> None:
+    ours, theirs = (change_for(profile(), ObservedProfile((), tags))[0] for tags in (MANAGED_TAGS, {"team": "x"}))
+    assert (ours.blocked, ours.writes) == ("", True)
+    assert "that the portal did not make" in theirs.blocked and "put the role into it" in theirs.hint
+    # Once its owner has put the role into it, it is as wished, whoever made it.
+    assert not change_for(profile(), ObservedProfile(("MyRoleA",)))[0].blocked
 
 
 def test_a_profile_that_holds_another_role_is_blocked() -> None:

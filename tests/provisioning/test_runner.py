@@ -262,6 +262,26 @@ def test_a_profile_with_another_role_in_it_fails_the_run_but_not_the_access(
     assert steps_of(run)[-1] == (7, "verify", "done")
 
 
+@pytest.mark.parametrize("is_ours", [False, True])
+def test_an_empty_profile_is_filled_only_if_the_portal_made_it(
+    aws: WatchedAws, procedure: factories.Procedure, is_ours: bool
+) -> None:
+    if is_ours:  # as a worker leaves it that dies between the two calls
+        aws.fail_times["add_role_to_instance_profile"] = [DENIED]
+        reconciled(procedure.map())
+    else:
+        aws.set_profile(PROFILE_A)
+    assert aws.profiles == {PROFILE_A: []}
+    run = reconciled(procedure.role_a if is_ours else procedure.map())
+    assert ("that the portal did not make" in run.error) is not is_ours
+    assert (run.status, aws.profiles[PROFILE_A]) == (
+        (RunStatus.IN_SYNC, ["MyRoleA"]) if is_ours else (RunStatus.FAILED, [])
+    )
+    if not is_ours:  # the way out that the hint names
+        aws.set_profile(PROFILE_A, "MyRoleA")
+        assert reconciled(procedure.role_a).status == RunStatus.IN_SYNC
+
+
 def test_a_document_over_the_limit_is_not_sent(aws: WatchedAws, procedure: factories.Procedure) -> None:
     for number in range(60):
         factories.BucketGrantFactory(role=procedure.role_b, bucket=procedure.bucket, prefix=f"folder-{number:03}/")

@@ -156,4 +156,4 @@ def test_a_wish_from_the_beginning_of_the_run_brings_back_what_was_ended_meanwhi
 def with_wish_of_now(item: desired.Item) -> desired.Item:
     """Return the item with what it wishes now, whenever it is asked."""
     wish = item.compute()
-    return replace(item, compute=lambda: wish)
+    return replace(item, wish=lambda _facts: wish)

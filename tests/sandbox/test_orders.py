@@ -6,15 +6,17 @@ import json
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from roles.aws import sandbox
 from roles.aws.sandbox_documents import BUCKET, BUCKET_ACCOUNT, PORTAL_ACCOUNT
-from roles.models import BucketGrant, IamRole, ProvisioningRun, User
+from roles.models import AssumeRoleGrant, BucketGrant, IamRole, ProvisioningRun, ProvisioningStep, User
 from roles.models.choices import RunStatus
 from roles.operations.delete_managed_role import delete_managed_role
 from roles.operations.put_back_document import put_back_document
 from roles.operations.retire_role import retire_role
 from roles.operations.scan_drift import scan_drift
+from roles.policies import limits
 from roles.policies.document import Statement
 from roles.policies.equivalence import same_statement
 from roles.provisioning import outbox, preview, runner
@@ -58,7 +60,11 @@ def deleted(role: IamRole, actor: User) -> ProvisioningRun:
 
 
 def put_back(run: ProvisioningRun, number: int, actor: User, **given: Any) -> ProvisioningRun:
-    step = run.steps.get(step=number)
+    return ordered(run.steps.get(step=number), actor, **given)
+
+
+def ordered(step: ProvisioningStep, actor: User, **given: Any) -> ProvisioningRun:
+    """Give the order as the page does: look, then confirm what was seen."""
 
     def back(seen: str = "") -> ProvisioningRun:
         return put_back_document(actor=actor, step=step, seen=seen, **given)
@@ -154,3 +160,41 @@ def test_a_trust_policy_goes_back(
     run = done(put_back(run_of(mapping), 5, alice))
     assert (run.status, run.error) == (RunStatus.IN_SYNC, "")
     assert iam.get_role(RoleName="MyRoleB")["Role"]["AssumeRolePolicyDocument"] == before
+
+
+def managed_of(server: sandbox.SandboxServer) -> dict[str, Any]:
+    """Return the managed policies on the source role by name, in their default version."""
+    iam, found = iam_of(PORTAL_ACCOUNT, server), {}
+    for one in iam.list_attached_role_policies(RoleName="MyRoleA")["AttachedPolicies"]:
+        version = iam.get_policy(PolicyArn=one["PolicyArn"])["Policy"]["DefaultVersionId"]
+        document = iam.get_policy_version(PolicyArn=one["PolicyArn"], VersionId=version)["PolicyVersion"]["Document"]
+        found[one["PolicyName"]] = document
+    return found
+
+
+def test_managed_policies_go_back_however_many_versions_they_have(
+    aws: CallLog,
+    procedure: factories.Procedure,
+    sandbox_server: sandbox.SandboxServer,
+    alice: User,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "INLINE_ROOM_CHARACTERS", 300)
+    monkeypatch.setattr(limits, "MANAGED_POLICY_MAX_CHARACTERS", 450)
+    more = [factories.IamRoleFactory(account=procedure.account_b, name=f"MyRoleB{number}") for number in (0, 1)]
+    grants = [factories.AssumeRoleGrantFactory(source=procedure.role_a, target=role).pk for role in more]
+    mapping = procedure.map()
+    assert run_of(mapping).status == RunStatus.IN_SYNC
+    whole = managed_of(sandbox_server)
+    assert sorted(whole) == ["xacct-MyRoleA-1", "xacct-MyRoleA-2"]
+    AssumeRoleGrant.objects.filter(pk__in=grants).update(ended_at=timezone.now())
+    for _ in range(3):
+        run = run_of(mapping)
+        assert (run.status, sorted(managed_of(sandbox_server))) == (RunStatus.IN_SYNC, ["xacct-MyRoleA-1"])
+        step = run.steps.get(resource__endswith="xacct-MyRoleA")
+        run = done(ordered(step, alice))
+        assert (run.status, run.error) == (RunStatus.IN_SYNC, "")
+        assert managed_of(sandbox_server) == whole
+    arn = f"arn:aws:iam::{PORTAL_ACCOUNT}:policy/xacct-portal/xacct-MyRoleA-1"
+    versions = iam_of(PORTAL_ACCOUNT, sandbox_server).list_policy_versions(PolicyArn=arn)["Versions"]
+    assert len(versions) == 5

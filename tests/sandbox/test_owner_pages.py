@@ -14,9 +14,11 @@ from django.utils import timezone
 from roles import tasks
 from roles.aws import sandbox
 from roles.aws.sandbox_documents import BUCKET_ACCOUNT
-from roles.models import GroupRole, ProvisioningRun, User
+from roles.models import BucketGrant, GroupRole, ProvisioningRun, User
 from roles.models.choices import RunStatus
 from roles.operations import test_connection as operation
+from roles.policies.document import Statement
+from roles.policies.equivalence import same_statement
 from roles.provisioning import runner
 from roles.provisioning.connection import ConnectionReport
 from roles.values.accounts import new_external_id
@@ -24,6 +26,7 @@ from tests import factories
 from tests.sandbox.owner import Owner
 from tests.sandbox.proxy import CallLog
 from tests.sandbox.test_bootstrap import allow, generated, make_provisioner, without
+from tests.sandbox.test_orders import ordered
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.django_db]
 
@@ -109,6 +112,29 @@ def test_the_scheduler_sees_by_itself_what_the_owner_did(owner: Owner, handed: G
     (number,) = tasks.recheck_owners()
     assert number != run.pk
     assert reconcile(ProvisioningRun.objects.get(pk=number)) == RunStatus.IN_SYNC
+
+
+def test_the_script_of_an_order_puts_back_what_was_there_and_keeps_what_others_have(
+    owner: Owner, handed: GroupRole, client: Client, alice: User
+) -> None:
+    run = handed_out(handed)
+    owner.run(download(client, "run_document", run.pk, BUCKET_ACCOUNT, "cli"))
+    assert verify(client, run) == RunStatus.IN_SYNC
+    before = owner.bucket_policy
+    BucketGrant.objects.update(access="READ")
+    lowered = handed_out(handed)
+    owner.run(download(client, "run_document", lowered.pk, BUCKET_ACCOUNT, "cli"))
+    assert owner.bucket_policy != before
+
+    order = ordered(lowered.steps.get(step=6), alice)
+    assert reconcile(order) == RunStatus.NEEDS_OWNER
+    done = owner.run(download(client, "run_document", order.pk, BUCKET_ACCOUNT, "cli"))
+    assert (done.returncode, done.stderr) == (0, "")
+    found = owner.bucket_policy
+    assert len(found) == len(before)
+    for one in before:
+        assert any(same_statement(Statement(one), Statement(other)) for other in found)
+    assert verify(client, order) == RunStatus.IN_SYNC
 
 
 # --- testing a way in ---

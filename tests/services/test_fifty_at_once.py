@@ -15,12 +15,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from celery import current_app
 from django.db import connection, connections
 
 from roles import context
+from roles.aws import sts
 from roles.aws.sandbox import SandboxServer
 from roles.models import BucketGrant, GroupRole, IamRole, ProvisioningRun, ResourceLease
 from roles.models.choices import MappingState, RunStatus
@@ -29,7 +31,7 @@ from roles.operations.grant_bucket import grant_bucket
 from roles.operations.map_role_to_group import map_role_to_group
 from roles.operations.unmap_role import unmap_role
 from roles.policies.sids import BUCKET_OBJECTS, bucket_sid
-from roles.provisioning import desired, outbox
+from roles.provisioning import desired, outbox, preview
 from tests import factories
 from tests.sandbox.conftest import portal_settings, reset_sandbox
 from tests.sandbox.proxy import Proxy
@@ -77,6 +79,17 @@ def environment(estate: Estate, database_url: str, tmp_path: Path) -> dict[str, 
         "XACCT_LEASE_SECONDS": str(LEASE_SECONDS),
         "XACCT_PROPAGATION_SECONDS": "60",
     }
+
+
+@pytest.fixture
+def _here(estate: Estate, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process too is a portal of these accounts, to plan."""
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    for name, value in portal_settings(estate.endpoint_url).items():
+        setattr(settings, name, value)
+    sts.forget_identity()
+    yield
+    sts.forget_identity()
 
 
 @pytest.fixture
@@ -133,6 +146,8 @@ class World:
         (self.target,), (self.bucket,) = rows.targets, rows.buckets
         self.sources = [rows.source(f"Source{number}", self.target) for number in range(3)]
         self.grants = grants
+        self.foreign = estate.bucket_policy(BUCKET)
+        assert [statement["Sid"] for statement in self.foreign] == [theirs(OWNER, BUCKET)["Sid"]]
         mapped = [factories.GroupRoleFactory(role=self.sources[number % 2]) for number in range(mappings)]
         granted = [
             factories.BucketGrantFactory(role=self.target, bucket=self.bucket, prefix=f"old-{number}/")
@@ -158,8 +173,10 @@ class World:
         assert wished == [str(role.arn) for role in self.sources[1:]]
         trust, _ = estate.state()[str(self.target.arn)]
         assert [sorted(statement["Principal"]["AWS"]) for statement in trust["Statement"]] == [wished] * 2
-        sids = [statement["Sid"] for statement in estate.bucket_policy(BUCKET)]
-        assert (sids[0], len(sids)) == (theirs(OWNER, BUCKET)["Sid"], len(set(sids)))
+        policy = estate.bucket_policy(BUCKET)
+        sids = [statement["Sid"] for statement in policy]
+        assert (policy[:1], len(sids)) == (self.foreign, len(set(sids)))
+        assert [preview.plan_now(source).writes for source in self.sources] == [0] * len(self.sources)
         folders = ["", *(f"new-{number}/" for number in range(self.grants))]
         assert set(BucketGrant.objects.open().values_list("prefix", flat=True)) == set(folders)
         expected = {bucket_sid(BUCKET_OBJECTS, self.target.arn, folder) for folder in folders}
@@ -175,6 +192,7 @@ def assert_all_ended_well() -> None:
     assert not ResourceLease.objects.exists()
 
 
+@pytest.mark.usefixtures("_here")
 def test_changes_at_once_end_in_what_the_database_wishes(start: Start, estate: Estate) -> None:
     few = connection.vendor == "sqlite"
     world = World(estate, mappings=4 if few else 19, grants=2 if few else 6)

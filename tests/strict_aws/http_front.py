@@ -20,28 +20,50 @@ _HOP = {"connection", "expect", "keep-alive", "transfer-encoding", "x-moto-accou
 
 
 class HttpUpstream:
-    """Sends calls to an emulator on loopback, over one kept connection for each thread."""
+    """Sends calls to an emulator on loopback, over as many kept connections as there ever were calls at once."""
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._local = threading.local()
+        self._idle: list[http.client.HTTPConnection] = []
+        self._lock = threading.Lock()
+        self._closed = False
 
     def __call__(self, request: Request) -> Response:
         """Return the emulator's answer. A kept connection that the emulator closed meanwhile is opened anew."""
+        connection = self._take()
         try:
-            return self._send(request)
-        except (http.client.HTTPException, ConnectionError):
-            self._connection().close()
-            return self._send(request)
+            try:
+                return self._send(connection, request)
+            except (http.client.HTTPException, ConnectionError):
+                connection.close()
+                return self._send(connection, request)
+        except BaseException:
+            connection.close()
+            raise
+        finally:
+            self._give_back(connection)
 
-    def _connection(self) -> http.client.HTTPConnection:
-        if not hasattr(self._local, "connection"):
-            self._local.connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=UPSTREAM_SECONDS)
-        connection: http.client.HTTPConnection = self._local.connection
-        return connection
+    def close(self) -> None:
+        """Close the connections: what nobody uses now, the others after their calls."""
+        with self._lock:
+            self._closed, idle, self._idle = True, self._idle, []
+        for connection in idle:
+            connection.close()
 
-    def _send(self, request: Request) -> Response:
-        connection = self._connection()
+    def _take(self) -> http.client.HTTPConnection:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return http.client.HTTPConnection("127.0.0.1", self._port, timeout=UPSTREAM_SECONDS)
+
+    def _give_back(self, connection: http.client.HTTPConnection) -> None:
+        with self._lock:
+            if not self._closed:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def _send(self, connection: http.client.HTTPConnection, request: Request) -> Response:
         if connection.sock is None:
             connection.connect()
         if connection.sock is not None:
@@ -63,7 +85,13 @@ def over_sandbox(sandbox_port: int, *, propagation_seconds: float = 0.0, remembe
     `remembers`: nobody but this front speaks to it, as `StrictAws` wants it.
     """
     upstream = HttpUpstream(sandbox_port)
-    return StrictAws(upstream, conceal_trusts=True, propagation_seconds=propagation_seconds, remembers=remembers)
+    return StrictAws(
+        upstream,
+        conceal_trusts=True,
+        propagation_seconds=propagation_seconds,
+        remembers=remembers,
+        close=upstream.close,
+    )
 
 
 class HttpFront:
@@ -90,9 +118,10 @@ class HttpFront:
         self._server.serve_forever(poll_interval=0.1)
 
     def close(self) -> None:
-        """Stop answering."""
+        """Stop answering, and let go of the emulator."""
         self._server.shutdown()
         self._server.server_close()
+        self.strict.close()
 
     def __enter__(self) -> HttpFront:
         threading.Thread(target=self.serve, daemon=True).start()

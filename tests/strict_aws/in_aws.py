@@ -168,18 +168,26 @@ class ManagedPolicy:
 
     @document.setter
     def document(self, document: Document) -> None:
+        self._forget_old_versions()
         self._iam.create_policy_version(PolicyArn=self.arn, PolicyDocument=json.dumps(document), SetAsDefault=True)
 
     @property
     def tags(self) -> dict[str, str]:
         return _tags(self._iam.get_policy(PolicyArn=self.arn)["Policy"])
 
+    def untag(self) -> None:
+        """Take all tags away."""
+        self._iam.untag_policy(PolicyArn=self.arn, TagKeys=list(self.tags))
+
     def delete(self) -> None:
         """Delete it, with the versions that are not the default."""
+        self._forget_old_versions()
+        self._iam.delete_policy(PolicyArn=self.arn)
+
+    def _forget_old_versions(self) -> None:
         for version in self._iam.list_policy_versions(PolicyArn=self.arn)["Versions"]:
             if not version["IsDefaultVersion"]:
                 self._iam.delete_policy_version(PolicyArn=self.arn, VersionId=version["VersionId"])
-        self._iam.delete_policy(PolicyArn=self.arn)
 
 
 class BucketPolicies(MutableMapping[str, Document]):

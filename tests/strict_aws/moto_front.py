@@ -6,9 +6,10 @@ handling work as they do on AWS.
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any
 from unittest import mock
@@ -17,7 +18,8 @@ from urllib.parse import urlsplit
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
-from moto import mock_aws
+from moto import backend_index, mock_aws
+from moto.core import responses
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 from moto.iam.policy_validation import IAMPolicyDocumentValidator, IAMTrustPolicyDocumentValidator
 
@@ -27,7 +29,9 @@ from tests.strict_aws.layer.message import Request, Response
 from tests.strict_aws.rules.names import ACCOUNT
 
 DEFAULT_ACCOUNT = "123456789012"  # moto's: whoever has an access key that it does not know is its root
+SERVICES = ("iam", "s3", "sts")  # moto has a hundred more, and looks through their addresses at each call
 _STUBBER = BotocoreStubber()
+_methods_of = functools.cache(responses.method_names_from_class)  # moto asks at each call what its classes can do
 
 
 def moto_upstream(request: Request) -> Response:
@@ -70,6 +74,7 @@ class MotoFront:
         self.strict = over_moto(propagation_seconds=propagation_seconds, clock=clock)
 
     def __enter__(self) -> MotoFront:
+        self._stack.enter_context(_quick_moto())
         self._stack.enter_context(mock_aws())
         self.strict.forget()
         self._stack.enter_context(mock.patch.object(BotocoreStubber, "__call__", self._hook()))
@@ -100,6 +105,17 @@ class MotoFront:
             url = request.url
             raise (ReadTimeoutError if fault.is_timeout else ConnectionClosedError)(endpoint_url=url) from None
         return AWSResponse(request.url, response.status, response.headers, MockRawResponse(response.body))  # type: ignore[arg-type]
+
+
+@contextmanager
+def _quick_moto() -> Iterator[None]:
+    """Keep moto from what takes most of its time and changes no answer of it."""
+    addresses = [one for one in backend_index.backend_url_patterns if one[0] in SERVICES]
+    with (
+        mock.patch.object(backend_index, "backend_url_patterns", addresses),
+        mock.patch.object(responses, "method_names_from_class", _methods_of),
+    ):
+        yield
 
 
 def _read(request: AWSPreparedRequest) -> Request:

@@ -184,7 +184,7 @@ def test_expired_credentials_of_the_portal_are_read_again_once(
     mapping: GroupRole, procedure: factories.Procedure, aws_sts: FakeSts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forgotten: list[bool] = []
-    monkeypatch.setattr(role_chain, "forget_sessions", lambda: forgotten.append(True))
+    monkeypatch.setattr(role_chain.sts, "forget_identity", lambda: forgotten.append(True))
     aws_sts.failures = [AwsAccessDenied("x", aws_code="ExpiredToken") for _ in range(2)]
     with pytest.raises(AwsAccessDenied) as refused:
         ask(procedure.bob, mapping)

@@ -1,63 +1,41 @@
-"""`manage.py provision --group NAME | --all [--plan] [--json]`: bring AWS in line now, or show what that would do."""
+"""`manage.py provision --group NAME | --all`: bring AWS in line now; with `--plan`, show what that would do."""
 
 from __future__ import annotations
 
 import json
-import time
 from argparse import ArgumentParser
-from dataclasses import dataclass, field
+from dataclasses import asdict
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
 from django.db.models import Q
 
 from roles import context
-from roles.errors import PortalError
-from roles.history.queries import steps_of
-from roles.management.steps import StepLine, diffs, table
+from roles.errors import PortalError, StalePlan
+from roles.management.results import BAD_INPUT, FAILED, PLANNED, Result, reconciled
+from roles.management.seen import Seen, add_options
+from roles.management.steps import StepLine
 from roles.models import GroupRole, IamRole, ProvisioningRun, UserGroup
 from roles.models.choices import MappingState, RunStatus
-from roles.provisioning import outbox, preview, runner
+from roles.operations.confirmed import confirmed
+from roles.provisioning import desired, outbox, preview
+from roles.provisioning.plan_page import plan_page
+from roles.provisioning.resources import Change, Plan
 
 ACTOR = context.SystemActor("command:provision")
-PLANNED = "planned"
-FAILED, BAD_INPUT = 1, 2
-POLL_SECONDS = 1.0
 GROUPS_NAMED = 10
 
-# What all roles together are: the worst that any of them is.
-_FROM_BEST_TO_WORST = (RunStatus.IN_SYNC.value, PLANNED, RunStatus.NEEDS_OWNER.value, RunStatus.FAILED.value)
-
-
-@dataclass
-class Result:
-    """What came out of it, over all roles."""
-
-    status: str = RunStatus.IN_SYNC.value
-    runs: list[int] = field(default_factory=list)
-    steps: list[StepLine] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-
-    def add(self, status: str, steps: list[StepLine], error: str = "") -> None:
-        """Take in one role."""
-        self.status = max(self.status, status, key=_FROM_BEST_TO_WORST.index)
-        self.steps += steps
-        self.errors += [error] if error else []
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the object that `--json` prints. `run` is the only run, or the last."""
-        answer: dict[str, Any] = {"run": self.runs[-1] if self.runs else None, "status": self.status}
-        if len(self.runs) > 1:
-            answer["runs"] = self.runs
-        return {**answer, "steps": [step.as_json() for step in self.steps]}
+Roles = list[tuple[IamRole, GroupRole | None]]
 
 
 class Command(BaseCommand):
     """Provision the roles of one group, or of all."""
 
-    help = "Bring AWS in line with the database for mapped roles. Ends with 0 in sync, 1 a step failed, 2 bad input."
+    help = (
+        "Bring AWS in line with the database for mapped roles. Ends with 0 in sync, 1 a step failed, 2 bad input or "
+        "not as it was seen."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take what to provision and how to show it."""
@@ -66,30 +44,52 @@ class Command(BaseCommand):
         which.add_argument("--all", action="store_true", help="every mapped role")
         parser.add_argument("--plan", action="store_true", help="read AWS, show what would change, change nothing")
         parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+        add_options(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Plan or provision role after role, then show all of it."""
+        """Plan or provision role after role, then show all of it; what is not as it was seen is only planned."""
+        seen = Seen.of(options)
         group = _group(options["group"]) if options["group"] is not None else None
-        result = Result()
         with context.use(context.RequestContext()):
-            for role, mapping in _roles(group):
-                if options["plan"]:
-                    _plan(role, result)
-                else:
-                    _provision(role, mapping, result)
-        self._show(result, as_json=options["json"])
-        if result.status in (RunStatus.FAILED, RunStatus.NEEDS_OWNER):
+            roles = _roles(group)
+            if options["plan"]:
+                self._end(*_planned(roles), as_json=options["json"])
+                return
+            if seen is not None:
+                self._require(seen, roles, as_json=options["json"])
+            try:
+                runs = _queued(roles, seen)
+            except StalePlan as error:
+                self._refuse(str(error), *_planned(roles), as_json=options["json"])
+            result = Result()
+            for run in runs:
+                _provision(run, result)
+        self._end(result, None, as_json=options["json"])
+
+    def _require(self, seen: Seen, roles: Roles, *, as_json: bool) -> None:
+        """Go on if all is as it was seen; else show the new plan and end."""
+        result, now = _planned(roles)
+        if stale := seen.moved(now):
+            self._refuse(stale, result, now, as_json=as_json)
+
+    def _refuse(self, why: str, result: Result, now: Seen, *, as_json: bool) -> NoReturn:
+        self._show(result, now, as_json=as_json)
+        raise CommandError("\n".join((why, *result.errors)), returncode=BAD_INPUT)
+
+    def _end(self, result: Result, shown: Seen | None, *, as_json: bool) -> None:
+        self._show(result, shown, as_json=as_json)
+        if result.is_failure:
             raise CommandError("\n".join(result.errors) or f"Status: {result.status}.", returncode=FAILED)
 
-    def _show(self, result: Result, *, as_json: bool) -> None:
+    def _show(self, result: Result, shown: Seen | None, *, as_json: bool) -> None:
         if as_json:
-            self.stdout.write(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
+            answer = {**result.as_json(), **(asdict(shown) if shown else {})}
+            self.stdout.write(json.dumps(answer, indent=2, ensure_ascii=False))
             return
-        lines = [*table(result.steps), *diffs(result.steps), ""] if result.steps else ["No role is mapped."]
-        for line in lines:
+        for line in result.as_lines(otherwise="No role is mapped."):
             self.stdout.write(line)
-        runs = f" (run {', '.join(map(str, result.runs))})" if result.runs else ""
-        self.stdout.write(f"Status: {result.status}{runs}")
+        if shown and shown.seen and result.status == PLANNED:
+            self.stdout.write(shown.as_text())
 
 
 def _group(name: str) -> UserGroup:
@@ -102,7 +102,7 @@ def _group(name: str) -> UserGroup:
     return found
 
 
-def _roles(group: UserGroup | None) -> list[tuple[IamRole, GroupRole | None]]:
+def _roles(group: UserGroup | None) -> Roles:
     """Return the roles to provision: those mapped, and those whose removal is unfinished.
 
     With each comes the mapping to show its run under; none when all groups are concerned.
@@ -117,34 +117,45 @@ def _roles(group: UserGroup | None) -> list[tuple[IamRole, GroupRole | None]]:
     return list(found.items())
 
 
-def _plan(role: IamRole, result: Result) -> None:
+def _planned(roles: Roles) -> tuple[Result, Seen]:
+    """Return what runs of these roles would do now, and what that is to be confirmed by."""
+    result, changes = Result(), list[Change]()
+    unread = sum(not _plan(role, result, changes) for role, _ in roles)
+    digest = desired.digest_for(*(role for role, _ in roles))
+    return result, Seen(digest, Plan(tuple(changes), digest).seen if not unread else "")
+
+
+def _plan(role: IamRole, result: Result, changes: list[Change]) -> bool:
+    """Add the plan of one role, and return whether AWS could be read."""
     try:
         plan = preview.plan_now(role)
     except PortalError as error:
         result.add(RunStatus.FAILED.value, [], f"{role}: {error}")
-        return
-    steps = [StepLine.planned(change) for change in plan.changes]
+        return False
+    changes += plan.changes
+    steps = [StepLine.planned(row) for row in plan_page(plan).changes]
     blocked = [f"{role}: {change.blocked} {change.hint}".strip() for change in plan.changes if change.blocked]
     status = PLANNED if plan.writes else RunStatus.IN_SYNC.value
     result.add(RunStatus.FAILED.value if blocked else status, steps, "\n".join(blocked))
+    return True
 
 
-def _provision(role: IamRole, mapping: GroupRole | None, result: Result) -> None:
-    with transaction.atomic():
-        queued = outbox.queue_run(actor=ACTOR, role=role, trigger="command.provision", mapping=mapping)
-    run = _reconciled(queued.pk)
-    result.runs.append(run.pk)
+def _queued(roles: Roles, seen: Seen | None) -> list[ProvisioningRun]:
+    """Queue a run for each role, all or none. Raises `StalePlan` when what is wished is not as it was seen."""
+
+    def queue() -> list[ProvisioningRun]:
+        return [
+            outbox.queue_run(actor=ACTOR, role=role, trigger="command.provision", mapping=mapping)
+            for role, mapping in roles
+        ]
+
+    return confirmed(actor=ACTOR, change=queue, expected_plan=seen.expected_plan if seen else "")
+
+
+def _provision(queued: ProvisioningRun, result: Result) -> None:
+    role = queued.role
+    run = reconciled(queued.pk)
     error = f"{role}: {run.error} {run.hint}".strip() if run.error else ""
     if run.status == RunStatus.NEEDS_OWNER and not error:
         error = f"{role}: an account's owner has to apply the documents above; then provision again to check."
-    result.add(run.status, [StepLine.recorded(row) for row in steps_of(run)], error)
-
-
-def _reconciled(run_id: int) -> ProvisioningRun:
-    """Reconcile here, or wait for the worker that was quicker, until the run has ended: its attempts are bounded."""
-    while True:
-        runner.reconcile(run_id)
-        run = ProvisioningRun.objects.get(pk=run_id)
-        if run.is_final:
-            return run
-        time.sleep(POLL_SECONDS)
+    result.add_run(run, error)

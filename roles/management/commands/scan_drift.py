@@ -15,6 +15,7 @@ from roles.errors import PortalError
 from roles.management.steps import StepLine, diffs, table
 from roles.models import AwsAccount
 from roles.operations.scan_drift import scan_drift
+from roles.provisioning.culprits import Culprits
 from roles.provisioning.differences import Difference
 from roles.provisioning.drift import DriftReport
 
@@ -41,7 +42,7 @@ class Command(BaseCommand):
         account = _account(options["account"]) if options["account"] is not None else None
         with context.use(context.RequestContext()):
             try:
-                report = scan_drift(actor=ACTOR, account=account)
+                report = scan_drift(actor=ACTOR, account=account, who=Culprits())
             except PortalError as error:
                 raise CommandError(str(error), returncode=DRIFTED) from error
         if options["json"]:

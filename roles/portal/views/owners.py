@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -17,7 +18,7 @@ from django.views.decorators.http import require_safe
 from roles.errors import Conflict, NotFound
 from roles.history import queries
 from roles.models import AwsAccount, ProvisioningRun, User
-from roles.models.choices import AccessModeChoice
+from roles.models.choices import AccessModeChoice, RunPurpose, RunStatus
 from roles.permissions import Rule, can, require, visible_to
 from roles.portal.page import show, signed_in
 from roles.provisioning import for_owners
@@ -52,15 +53,17 @@ def run_documents(request: HttpRequest, run_id: int, account_id: str) -> HttpRes
     """Show what the owner of an account has to do for a run."""
     user = signed_in(request)
     run, account = _of_run(user, run_id, account_id)
-    documents = for_owners.documents_for_owner(account, run.role)
-    return _handoff_page(request, account, documents, lambda form: _address("run_document", run.pk, account_id, form))
+    documents = for_owners.documents_of_run(account, run)
+    order = None if run.purpose == RunPurpose.RECONCILE else run
+    address = partial(_address, "run_document", run.pk, account_id)
+    return _handoff_page(request, account, documents, address, order=order)
 
 
 @require_safe
 def run_document(request: HttpRequest, run_id: int, account_id: str, form: str) -> HttpResponse:
     """Download one form of it."""
     run, account = _of_run(signed_in(request), run_id, account_id)
-    return _download(for_owners.documents_for_owner(account, run.role), form)
+    return _download(for_owners.documents_of_run(account, run), form)
 
 
 @require_safe
@@ -140,12 +143,21 @@ def _no_account(account_id: str) -> NotFound:
 
 
 def _handoff_page(
-    request: HttpRequest, account: AwsAccount, documents: HandoffDocuments, address: Callable[[str], str]
+    request: HttpRequest,
+    account: AwsAccount,
+    documents: HandoffDocuments,
+    address: Callable[[str], str],
+    *,
+    order: ProvisioningRun | None = None,
 ) -> HttpResponse:
     user = signed_in(request)
-    waiting = for_owners.waiting_for(account)
+    if order is None:
+        waiting = for_owners.waiting_for(account)
+    else:
+        waiting = [order] if order.status == RunStatus.NEEDS_OWNER else []
     shown: dict[str, Any] = {
         "account": account,
+        "order": order,
         "is_empty": documents.is_empty,
         "forms": _forms(documents, address),
         "waiting": waiting,

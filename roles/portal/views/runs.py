@@ -60,14 +60,15 @@ def run_retry(request: HttpRequest, run_id: int) -> HttpResponse:
 
 def _shown(user: User, found: ProvisioningRun, attempt: int | None) -> dict[str, Any]:
     steps = queries.steps_of(found, attempt)
-    waits, is_plain = found.status == RunStatus.NEEDS_OWNER, found.purpose == RunPurpose.RECONCILE
+    waits = found.status == RunStatus.NEEDS_OWNER
+    is_retriable = found.status in RETRIABLE and (waits or found.purpose == RunPurpose.RECONCILE)
     return {
         "asked": for_owners.asked_of(found) if waits else (),
         "newer": queries.newer_run(found) if found.status in RETRIABLE else None,
         "progress": progress_of(found, steps),
         "run": found,
         "adopt": _to_adopt(user, steps) if found.is_final else None,
-        "may_retry": found.status in RETRIABLE and is_plain and can(user, Rule.RETRY_RUNS),
+        "may_retry": is_retriable and can(user, Rule.RETRY_RUNS),
         "to_put_back": _to_put_back(user, found, steps) if found.is_final else (),
     }
 

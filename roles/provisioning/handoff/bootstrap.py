@@ -10,6 +10,7 @@ from roles.policies.provisioner import (
     PROVISIONER_ROLE,
     PROVISIONER_SID,
     ProvisionerScope,
+    optional_statements,
     provisioner_policy,
     provisioner_trust,
     reader_policy,
@@ -33,9 +34,9 @@ def bootstrap_for(
 
     `principal` is the ARN of the portal's provisioning identity; `external` the account's external id, as
     `values.accounts.new_external_id` makes them. The role's policy is `provisioner_policy(scope)`, or
-    `reader_policy(scope)`, and nothing else: run the new files again when roles or buckets are added. Raises
-    `InputError` for an external id that STS would refuse, and `PolicyError` for a scope that is empty or too long to
-    list.
+    `reader_policy(scope)`, and, in a statement of its own, what `optional_statements` has: run the new files again when
+    roles or buckets are added. Raises `InputError` for an external id that STS would refuse, and `PolicyError` for a
+    scope that is empty or too long to list.
     """
     role = RoleArn(scope.partition, scope.account, role_name)
     policy = reader_policy(scope) if reads_only else provisioner_policy(scope)
@@ -58,12 +59,12 @@ def bootstrap_for(
             "Say what that role may do" if reads_only else "Say what the provisioner role may do",
             role,
             role_name,
-            Share(("",), policy.statements),
+            Share(("",), (*policy.statements, *optional_statements())),
         ),
     )
-    for item in items:
-        if too_large_of(item):
-            raise PolicyError(too_large_of(item), hint="Put the roles under one path and name that path instead.")
     mode = AccessMode.HANDOFF if reads_only else AccessMode.ASSUME_ROLE
     access = AccountAccess(scope.account, scope.partition, region, mode, str(role), external)
+    for item in items:
+        if too_large := too_large_of(item, access):
+            raise PolicyError(too_large, hint="Put the roles under one path and name that path instead.")
     return documents_of(Work(access, items), name=f"xacct-provisioner-{scope.account}")

@@ -12,10 +12,11 @@ from typing import TypeVar
 from roles.errors import PolicyTooLarge
 from roles.policies.document import PolicyDocument, Statement, parse
 from roles.policies.limits import (
-    CUT_OFF_RESERVE_CHARACTERS,
+    INLINE_POLICIES_MAX_CHARACTERS,
     check_bucket_policy,
     check_inline_policies,
     check_trust_policy,
+    inline_room,
 )
 from roles.policies.ownership import ROLE_SIDS, merged, merged_trust
 from roles.provisioning.managed import highest_in
@@ -26,6 +27,7 @@ from roles.provisioning.resources import (
     Change,
     Desired,
     DesiredAccess,
+    DesiredAsBefore,
     DesiredDocument,
     DesiredPolicies,
     DesiredProfile,
@@ -167,7 +169,7 @@ def work_for(changes: Iterable[Change], account: AccountAccess) -> Work:
         blocked = [f"{change.title}: {change.blocked} {change.hint}".strip() for change in about if change.blocked]
         refused.extend(blocked)
         item = None if blocked or not _is_open(about) else _item(place, about)
-        too_large = "" if item is None else too_large_of(item)
+        too_large = "" if item is None else too_large_of(item, account)
         if too_large:
             refused.append(too_large)
         elif item is not None:
@@ -177,14 +179,14 @@ def work_for(changes: Iterable[Change], account: AccountAccess) -> Work:
     return Work(account, tuple(items), tuple(refused))
 
 
-def too_large_of(item: Item) -> str:
-    """Return why AWS would refuse the item's document for its size, or an empty text."""
+def too_large_of(item: Item, account: AccountAccess) -> str:
+    """Return why AWS would refuse the item's document in `account` for its size, or an empty text."""
     try:
         if isinstance(item, RoleItem) and item.trust is not None:
-            check_trust_policy(item.trust.merged_trust(), owner=str(item.role))
+            check_trust_policy(item.trust.merged_trust(), owner=str(item.role), limit=account.trust_characters)
         elif isinstance(item, InlineItem):
-            reserve = CUT_OFF_RESERVE_CHARACTERS if item.policy_name == INLINE_POLICY_NAME else 0
-            check_inline_policies(item.share.merged(), owner=str(item.role), reserve=reserve)
+            limit = inline_room() if item.policy_name == INLINE_POLICY_NAME else INLINE_POLICIES_MAX_CHARACTERS
+            check_inline_policies(item.share.merged(), owner=str(item.role), limit=limit)
         elif isinstance(item, BucketItem):
             check_bucket_policy(item.share.merged(), owner=str(item.bucket))
     except PolicyTooLarge as error:
@@ -208,7 +210,7 @@ def _asks_for_something(wish: Desired) -> bool:
         return wish.wanted or wish.trust is not None
     if isinstance(wish, DesiredPolicies):
         return bool(wish.documents) or wish.known > 0
-    return isinstance(wish, DesiredDocument) or (isinstance(wish, DesiredProfile) and wish.wanted)
+    return isinstance(wish, DesiredDocument | DesiredAsBefore) or (isinstance(wish, DesiredProfile) and wish.wanted)
 
 
 def _item(place: Place, about: Sequence[Change]) -> Item | None:
@@ -222,7 +224,7 @@ def _item(place: Place, about: Sequence[Change]) -> Item | None:
         return ManagedItem(heading, first.role, first.documents, known)
     if place is Place.INLINE_POLICY:
         return InlineItem(heading, *inline_policy_of(first.resource), _share(about))
-    if isinstance(first, DesiredDocument):
+    if isinstance(first, DesiredDocument | DesiredAsBefore):
         bucket = BucketArn(first.access.partition, first.resource.rpartition(":::")[2])
         return BucketItem(heading, bucket, first.region, _share(about))
     return None
@@ -250,7 +252,7 @@ def _exists(change: Change) -> bool | None:
 
 
 def _heading(about: Sequence[Change]) -> str:
-    if is_cut_off(about[0].resource):
+    if is_cut_off(about[0].resource) or isinstance(about[0].desired, DesiredAsBefore):
         return about[0].title
     return "; ".join(dict.fromkeys(f"Step {change.step}: {_title(change)}" for change in about))
 
@@ -279,6 +281,8 @@ def _part(wish: Desired) -> tuple[str, tuple[Statement, ...]]:
     """Return one wish's Sid prefix and statements; an empty prefix where the wish is about no document."""
     if isinstance(wish, DesiredDocument):
         return wish.owned, wish.statements
+    if isinstance(wish, DesiredAsBefore):
+        return wish.owned, wish.kept.statements if wish.kept else ()
     if isinstance(wish, DesiredRole) and wish.trust is not None:
         return ROLE_SIDS, wish.trust
     return "", ()

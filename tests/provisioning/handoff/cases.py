@@ -32,7 +32,7 @@ from roles.provisioning.resources import (
     Step,
 )
 from roles.values.accounts import AccessMode, AccountAccess, AccountId, Partition
-from roles.values.arns import AccessLevel, BucketArn, RoleArn
+from roles.values.arns import MANAGED_TAGS, AccessLevel, BucketArn, RoleArn
 
 A, B = AccountId("111111111111"), AccountId("000000000222")
 ROLE_A = RoleArn(Partition.AWS, A, "MyRoleA")
@@ -147,7 +147,7 @@ def _readable_adopted() -> HandoffDocuments:
 def _readable_with_empty_profile() -> HandoffDocuments:
     wishes = source(READABLE)
     profile = next(wish for wish in wishes if isinstance(wish, DesiredProfile))
-    return documents(wishes, {slot_of(profile): ObservedProfile(())})
+    return documents(wishes, {slot_of(profile): ObservedProfile((), MANAGED_TAGS)})
 
 
 # Every form of every one of these has to be valid in its own language.

@@ -9,7 +9,14 @@ import pytest
 import yaml
 
 from roles.errors import InputError, PolicyError
-from roles.policies.provisioner import ProvisionerScope, provisioner_policy, provisioner_trust, scope_of
+from roles.policies.document import PolicyDocument
+from roles.policies.provisioner import (
+    ProvisionerScope,
+    optional_statements,
+    provisioner_policy,
+    provisioner_trust,
+    scope_of,
+)
 from roles.provisioning import handoff
 from roles.values.accounts import Partition, new_external_id
 from roles.values.arns import RoleArn
@@ -43,7 +50,8 @@ def test_all_forms_hold_the_same_trust_and_policy() -> None:
     scope = scope_of(Partition.AWS, B, targets=[ROLE_B])
     external = new_external_id()
     forms = handoff.bootstrap_for(scope, principal=PORTAL, external=external, region="us-east-1")
-    trust, policy = provisioner_trust(PORTAL, external).as_dict(), provisioner_policy(scope).as_dict()
+    trust = provisioner_trust(PORTAL, external).as_dict()
+    policy = PolicyDocument((*provisioner_policy(scope).statements, *optional_statements())).as_dict()
     resources = yaml.safe_load(forms.cloudformation.text)["Resources"].values()
     assert [one["Properties"].get("AssumeRolePolicyDocument") for one in resources] == [trust, None]
     assert [one["Properties"].get("PolicyDocument") for one in resources] == [None, policy]

@@ -23,6 +23,7 @@ class StrictAws:
 
     `conceal_trusts`, `conceal_buckets`: the upstream judges by those policies, and wrongly, so it is kept from them.
     `remembers`: what root has read of the upstream is kept until a call changes it; every call has to come this way.
+    `close`: lets go of the upstream.
     `default_account`: whose root an upstream takes the bearer of an unknown access key for; empty where it refuses.
     """
 
@@ -36,7 +37,9 @@ class StrictAws:
         propagation_seconds: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
         default_account: str = "",
+        close: Callable[[], None] = lambda: None,
     ) -> None:
+        self.close = close
         self.propagation = Propagation(propagation_seconds, clock)
         self.faults = Faults()
         self._memory = Remembering(upstream) if remembers else None

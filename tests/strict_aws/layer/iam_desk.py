@@ -16,9 +16,13 @@ from tests.strict_aws.layer.world import Entity
 from tests.strict_aws.rules.grammar import statements_of
 from tests.strict_aws.rules.principals import aws_principals, with_principals
 
-# IAM API: what a call with tags needs besides, on the same resource.
-_WITH_TAGS = {"CreateRole": "iam:TagRole", "CreatePolicy": "iam:TagPolicy"}
 _WRITES = ("Create", "Put", "Update", "Delete", "Attach", "Detach", "Tag", "Untag", "Add", "Remove")
+# IAM API Reference: tags in these calls need a permission of their own.
+_TAGGING = {
+    "CreateRole": "iam:TagRole",
+    "CreatePolicy": "iam:TagPolicy",
+    "CreateInstanceProfile": "iam:TagInstanceProfile",
+}
 
 
 class IamDesk:
@@ -76,8 +80,8 @@ class IamDesk:
         if not resource:
             return
         yield Question(f"iam:{action}", resource, caller.account, context)
-        if tags and action in _WITH_TAGS:
-            yield Question(_WITH_TAGS[action], resource, caller.account, context)
+        if action in _TAGGING and tags:
+            yield Question(_TAGGING[action], resource, caller.account, context)
         if action == "AddRoleToInstanceProfile":
             role = self._role_arn(parameters, caller.account)
             yield Question("iam:PassRole", role, caller.account, context)
