@@ -24,7 +24,7 @@ from roles.provisioning.connection import ConnectionReport, in_words
 RELATED_SHOWN = 50
 
 # When a field is shown, in JavaScript. Whoever may only look has no field `access_mode`, and is shown all of it.
-ASSUMED_ONLY = "typeof access_mode === 'undefined' || access_mode === 'assume-role'"
+ASSUMED_ONLY = "typeof access_mode === 'undefined' || access_mode !== 'ambient'"
 
 
 @admin.register(AwsAccount)
@@ -42,7 +42,9 @@ class AwsAccountAdmin(PortalModelAdmin):
             {
                 "fields": ("access_mode", "provisioner_role_arn", "external_id"),
                 "description": "Assume role needs a role in that account which trusts the portal. "
-                "With handoff the portal writes nothing there: it hands the documents to the account's owner.",
+                "With handoff the portal writes nothing there: it hands the documents to the account's owner. With the "
+                "ARN of a role it reads there whether they are applied, and that something is gone; leave it empty "
+                "if the owner allows no reading.",
             },
         ),
         (
@@ -85,7 +87,7 @@ class AwsAccountAdmin(PortalModelAdmin):
             "disabling": disabling.section(request, account) if account is not None else None,
             "may_change": self.has_change_permission(request, account),
             "may_test": may_change and account.access_mode != AccessModeChoice.HANDOFF,
-            "may_bootstrap": may_change and account.access_mode == AccessModeChoice.ASSUME_ROLE,
+            "may_bootstrap": may_change and account.is_assumed,
             "may_see_documents": account is not None
             and account.access_mode == AccessModeChoice.HANDOFF
             and may_see_runs(request.user),

@@ -20,6 +20,7 @@ from roles.aws.errors import translated
 from roles.aws.pacing import paced
 from roles.aws.timeouts import CONNECT_SECONDS, READ_SECONDS
 from roles.errors import Misconfigured
+from roles.policies.provisioner import reading_session_policy
 from roles.values.accounts import AccessMode, AccountAccess
 from roles.values.credentials import Credentials
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 PROVISIONER_SESSION_NAME = "xacct-portal"
 REFRESH_BEFORE = timedelta(minutes=10)
+READS = ("Get", "List", "Head", "Describe", "Lookup")  # what AWS's operations that change nothing begin with
 KEPT_MAX = 64  # ways into accounts that a process keeps open; a way has up to three clients
 
 
@@ -175,7 +177,9 @@ def own_arn(*, region: str, purpose: Purpose, is_brief: bool = False) -> str:
 
 @dataclass
 class AccountSession:
-    """A way into one account for provisioning. Clients are made on first use; assumed credentials renew themselves.
+    """A way into one account for provisioning, into a handoff account for reading alone.
+
+    Clients are made on first use; assumed credentials renew themselves.
 
     `is_brief` and `tries_once` as in `base_client`; `is_page`: somebody waits for a page, though not for that few
     seconds. `on_client` is given each client before its first call, e.g. to listen to it. All calls count for the
@@ -217,10 +221,10 @@ class AccountSession:
         return client
 
     def _client(self, service: str, region: str) -> Any:
-        if self.access.mode is AccessMode.HANDOFF:
+        if not self.access.is_readable:
             raise Misconfigured(
                 f"Account {self.access.account_id} is a handoff account: the portal has no way in.",
-                hint="Its owner applies the documents, or give the portal a provisioner role.",
+                hint="Its owner applies the documents, or give the portal a role to read with.",
             )
         with self._lock:
             if self._credentials and self._credentials.expires_at - datetime.now(UTC) < REFRESH_BEFORE:
@@ -239,7 +243,18 @@ class AccountSession:
         if self._credentials is None:
             self._credentials, self.opened_at = self._assume_provisioner(), datetime.now(UTC)
         credentials, is_brief, tries_once = self._credentials, self.is_brief, self.tries_once
-        return self._heard(client_with(credentials, service, region=region, is_brief=is_brief, tries_once=tries_once))
+        client = client_with(credentials, service, region=region, is_brief=is_brief, tries_once=tries_once)
+        if self.access.mode is AccessMode.HANDOFF:
+            client.meta.events.register("before-call", self._refuse_to_write)
+        return self._heard(client)
+
+    def _refuse_to_write(self, model: Any, **_: Any) -> None:
+        """Stop a call that changes something before it is sent. AWS would refuse it too, by the session policy."""
+        if not model.name.startswith(READS):
+            raise Misconfigured(
+                f"The portal was about to call {model.name} in handoff account {self.access.account_id}, and did not.",
+                hint="It only reads there. This is a mistake of the portal's: report it.",
+            )
 
     def _require_own_account(self) -> None:
         """Raise `Misconfigured` unless the portal's own identity is of this account: a wrong profile must not write."""
@@ -270,6 +285,8 @@ class AccountSession:
         wanted: dict[str, Any] = {"RoleArn": self.access.role_arn, "RoleSessionName": PROVISIONER_SESSION_NAME}
         if self.access.external_id:
             wanted["ExternalId"] = self.access.external_id
+        if self.access.mode is AccessMode.HANDOFF:
+            wanted["Policy"] = reading_session_policy().as_json()
         with translated(
             account=self.access.account_id, operation="AssumeRole", service="sts", arn=self.access.role_arn
         ):

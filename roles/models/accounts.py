@@ -89,6 +89,11 @@ class AwsAccount(models.Model):
     def __str__(self) -> str:
         return f"{self.name} ({self.account_id})"
 
+    @property
+    def is_assumed(self) -> bool:
+        """Whether the portal assumes a role in the account: to provision, or in a handoff account to read."""
+        return self.access_mode != AccessModeChoice.AMBIENT and bool(self.provisioner_role_arn)
+
     def clean(self) -> None:
         """Check the rules that span fields."""
         try:

@@ -7,7 +7,6 @@ from typing import Any
 from roles.errors import Conflict, InputError
 from roles.history.recorder import record
 from roles.models import AwsAccount, IamRole
-from roles.models.choices import AccessModeChoice
 from roles.operations._concerned import queue_runs, sources_concerned
 from roles.operations._own_identities import require_no_role_of_ours
 from roles.operations._planned import planned
@@ -60,11 +59,12 @@ def _kept(account: AwsAccount) -> dict[str, Any]:
 
 
 def _give_external_id(account: AwsAccount, before: dict[str, Any] | None) -> None:
-    if account.external_id or account.access_mode != AccessModeChoice.ASSUME_ROLE:
+    if account.external_id or not account.is_assumed:
         return
     known = before["external_id"] if before else ""
     # A role that works without one is not touched: nobody has told its owner of an id.
-    if known or before is None or before["access_mode"] != AccessModeChoice.ASSUME_ROLE:
+    was_assumed = before is not None and AwsAccount(**{name: before[name] for name in _OPENS}).is_assumed
+    if known or not was_assumed:
         account.external_id = known or new_external_id()
 
 

@@ -88,6 +88,8 @@ ACTIONS: dict[str, str] = {
     **_SCAN_ACTIONS,
     **_BUCKET_ACTIONS,
 }
+# Those of them that change nothing.
+READ_ACTIONS = tuple(action for action in ACTIONS if action.partition(":")[2].startswith(("Get", "List")))
 _NEVER = (
     "iam:CreateRole",
     "iam:TagRole",
@@ -154,6 +156,23 @@ def provisioner_trust(principal: str, external_id: str) -> PolicyDocument:
 def provisioner_policy(scope: ProvisionerScope) -> PolicyDocument:
     """Return what the provisioner role may do: exactly what the engine does to the scope's roles and buckets."""
     return PolicyDocument((*role_statements(scope), *_bucket_statements(scope.buckets)))
+
+
+def reader_policy(scope: ProvisionerScope) -> PolicyDocument:
+    """Return what a role may do with which the portal only reads: of `provisioner_policy`, what changes nothing."""
+    reading = [_reading(statement) for statement in provisioner_policy(scope).statements]
+    return PolicyDocument(tuple(one for one in reading if one is not None))
+
+
+def reading_session_policy() -> PolicyDocument:
+    """Return the session policy of a session that must not change anything, whatever its role may do."""
+    return PolicyDocument((_statement("ReadOnly", "Allow", (*READ_ACTIONS, *OPTIONAL_ACTIONS), ["*"]),))
+
+
+def _reading(statement: Statement) -> Statement | None:
+    body = dict(statement.body)
+    actions = [action for action in body["Action"] if action in READ_ACTIONS]
+    return Statement({**body, "Action": actions}) if actions and body["Effect"] == "Allow" else None
 
 
 def optional_statements() -> tuple[Statement, ...]:

@@ -5,8 +5,9 @@ each bucket's policy. Several accounts are read at once. The wishes are those of
 that what is found is exactly what a run would write.
 
 A role that a run is changing, or is about to, is left out until the run has ended. A source role that no run has
-brought in order since it is mapped has not drifted: its runs say what is wrong. Every role and bucket that nothing is
-wished for must hold nothing of ours. What could not be read is said; it is never taken for empty.
+brought in order since it is mapped has not drifted: its runs say what is wrong. Nor has what waits for the owner of
+a handoff account. Every role and bucket that nothing is wished for must hold nothing of ours. What could not be read is
+said; it is never taken for empty.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class DriftReport:
     """What a comparison found. `compared` says of what it speaks: of nothing else is anything known.
 
     `others` are the characters that others have in inline policies of adopted roles, by the role's ARN.
-    `handoff` are the accounts that the portal cannot read at all, `unread` what it should have been able to read, and
+    `handoff` are the handoff accounts that the portal may not read, `unread` what it should have been able to read, and
     `under_way` how many parts were left out because a run is about them.
     """
 
@@ -94,7 +95,7 @@ def compare(account: AwsAccount | None = None) -> DriftReport:
     world = _World(Facts())
     items, busy = _items(world)
     in_scope = [item for item in items if account is None or item.access.account_id == account.account_id]
-    handoff = {item.access.account_id for item in in_scope if item.access.mode is AccessMode.HANDOFF}
+    handoff = {item.access.account_id for item in in_scope if not item.access.is_readable}
     found, snapshot = _Found(), Snapshot()
     wishes = [
         pair for item in in_scope if item.access.account_id not in handoff if (pair := _wish(item, world.facts, found))
@@ -162,6 +163,11 @@ class _World:
         principals = partial(once, self._principals, region, partial(portal_principals, region))
         return {(item.resource, item.step): item for item in desired.places_for(role, principals, facts=self.facts)}
 
+    def keys_of_owners(self, role_ids: Iterable[int]) -> set[Key]:
+        """Return what runs of these source roles leave to the owners of handoff accounts."""
+        items = ((key, item) for pk in role_ids for key, item in self.items_of(pk).items())
+        return {key for key, item in items if item.access.mode is AccessMode.HANDOFF}
+
     def keys_of(self, role_ids: Iterable[int]) -> set[Key]:
         """Return what runs of these source roles would look at."""
         return {key for pk in role_ids for key in self.items_of(pk)}
@@ -178,7 +184,8 @@ def _items(world: _World) -> tuple[list[Item], int]:
             # What several runs share is wished for as a whole by each: the first, which is in sync, speaks for all.
             for key, one in world.items_of(pk).items():
                 items.setdefault(key, one)
-    unsettled, under_way = world.keys_of(set(mapped).difference(settled, busy)), world.keys_of(busy)
+    unsettled = world.keys_of(set(mapped).difference(settled, busy))
+    under_way = world.keys_of(busy) | world.keys_of_owners(_waiting())
     rows: list[IamRole | Bucket] = [*world.facts.all_roles, *world.facts.all_buckets]
     for row in rows:
         for key, one in _nothing(row).items():
@@ -198,6 +205,13 @@ def _settled(mapped: Mapping[int, datetime]) -> list[int]:
     rows = runs.annotate(last=Max("queued_at"), newest=Subquery(of_role.values("status")[:1]))
     settled = [row for row in rows if row["role"] not in mapped or row["last"] >= mapped[row["role"]]]
     return [row["role"] for row in sorted(settled, key=lambda row: row["newest"] != RunStatus.IN_SYNC)]
+
+
+def _waiting() -> set[int]:
+    """Return the ids of the roles whose newest run waits for an owner."""
+    newest = ProvisioningRun.objects.reconciling().values("role").order_by("role").annotate(newest=Max("pk"))
+    waiting = ProvisioningRun.objects.filter(pk__in=newest.values("newest"), status=RunStatus.NEEDS_OWNER)
+    return set(waiting.values_list("role", flat=True))
 
 
 def _busy(since: datetime | None = None) -> set[int]:

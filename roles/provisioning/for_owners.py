@@ -27,7 +27,7 @@ from roles.provisioning.observed import portal_principals
 from roles.provisioning.plan import Slot, change_for, slot_of
 from roles.provisioning.recording import OWNER_TELLS
 from roles.provisioning.resources import Change, Desired, DesiredDocument, Step
-from roles.values.accounts import AccountAccess
+from roles.values.accounts import AccessMode, AccountAccess
 from roles.values.arns import principal_of_caller, role_arn
 
 _OWN_PART_DONE = (RunStatus.NEEDS_OWNER, RunStatus.IN_SYNC)
@@ -91,6 +91,8 @@ def documents_of_run(account: AwsAccount, run: ProvisioningRun) -> handoff.Hando
 def documents_of_provisioner(access: AccountAccess, scope: ProvisionerScope) -> handoff.HandoffDocuments:
     """Return what the owner has to do so that the portal gets into the account of `access` by itself.
 
+    Into a handoff account it gets to read alone.
+
     Asks AWS who the portal is. Raises an `AwsError`, `PolicyError` for an empty scope, and `InputError` without an
     external id.
     """
@@ -101,6 +103,7 @@ def documents_of_provisioner(access: AccountAccess, scope: ProvisionerScope) -> 
         external=access.external_id,
         region=access.region,
         role_name=name,
+        reads_only=access.mode is AccessMode.HANDOFF,
     )
 
 

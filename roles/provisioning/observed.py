@@ -8,7 +8,7 @@ from django.conf import settings
 
 from roles.aws import iam, managed_policies, s3, sts
 from roles.aws.sessions import AccountSession, Purpose, forget_way, kept_session
-from roles.errors import Misconfigured
+from roles.errors import AwsAccessDenied, Misconfigured
 from roles.policies.ownership import foreign_statements
 from roles.provisioning.absence import OWN_INLINE_POLICIES
 from roles.provisioning.managed import is_ours, numbers_in
@@ -23,12 +23,15 @@ from roles.provisioning.resources import (
     DesiredPolicies,
     DesiredProfile,
     DesiredRole,
+    DesiredThing,
     Observed,
     ObservedPolicies,
     ObservedProfile,
     ObservedRole,
     ObservedWhole,
     Place,
+    Seen,
+    State,
 )
 from roles.values.accounts import AccessMode, AccountAccess
 from roles.values.arns import RoleArn, principal_of_caller, role_arn
@@ -88,9 +91,26 @@ def portal_principals(region: str) -> tuple[str, ...]:
 
 
 def observe(wish: Desired, accounts: Accounts) -> Observed:
-    """Read what AWS has in the place that `wish` is about. Raises an `AwsError`; only "not there" reads as None."""
-    if isinstance(wish, DesiredAccess) or wish.access.mode is AccessMode.HANDOFF:
+    """Read what AWS has in the place that `wish` is about. Raises an `AwsError`; only "not there" reads as None.
+
+    In a handoff account it is `Seen`, or None where its owner does not let the portal read that.
+    """
+    if isinstance(wish, DesiredAccess):
         return None
+    return _look(wish, accounts) if wish.access.mode is AccessMode.HANDOFF else _read(wish, accounts)
+
+
+def _look(wish: DesiredThing, accounts: Accounts) -> Seen | None:
+    if not wish.access.is_readable:
+        return None
+    try:
+        found = _read(wish, accounts)
+    except AwsAccessDenied:
+        return None
+    return Seen(found)
+
+
+def _read(wish: DesiredThing, accounts: Accounts) -> State:
     session = accounts.session(wish.access)
     if isinstance(wish, DesiredRole):
         return _read_role(session, wish.role)
@@ -104,7 +124,7 @@ def observe(wish: Desired, accounts: Accounts) -> Observed:
     return _read_document(session, wish)
 
 
-def _read_document(session: AccountSession, wish: DesiredDocument | DesiredAsBefore) -> Observed:
+def _read_document(session: AccountSession, wish: DesiredDocument | DesiredAsBefore) -> State:
     place, resource = slot_of(wish)
     if place is Place.ROLE:
         return _read_role(session, role_arn(resource))

@@ -1,8 +1,9 @@
 """What a run leaves to the owners of accounts that the portal may not write to, and when that counts as done.
 
-The portal cannot look into such an account. Using an access proves that what it takes is there; it does not prove that
-something is gone. So an access proves a document that only grew; a document that lost something counts as applied
-once an admin, having asked the owner, retries the run.
+Where the owner lets the portal read, reading says what is done, also that something is gone. Otherwise the portal
+cannot look into such an account. Using an access proves that what it takes is there; it does not prove that something
+is gone. So an access proves a document that only grew; a document that lost something counts as applied once an admin,
+having asked the owner, retries the run.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ from roles.policies.equivalence import fingerprint
 from roles.policies.ownership import ROLE_SIDS, own_statements
 from roles.provisioning import recording
 from roles.provisioning.plan import change_for
-from roles.provisioning.recording import StepRecord
+from roles.provisioning.recording import OWNER_PROVES, OWNER_SEEN, OWNER_TELLS, StepRecord
 from roles.provisioning.resources import (
+    Change,
     Desired,
     DesiredAsBefore,
     DesiredDocument,
     DesiredPolicies,
     DesiredProfile,
+    Observed,
+    Seen,
     Step,
 )
 
@@ -59,10 +63,13 @@ class OwnersPart:
         """Return whether an owner has something to do about any of these."""
         return not {owed.anchor for owed in self._owed}.isdisjoint(arns)
 
-    def hand_out(self, step: StepRecord, wish: Desired) -> None:
-        """Record the document for the owner, or that there is nothing to do."""
-        change, _ = change_for(wish, None)
+    def hand_out(self, step: StepRecord, wish: Desired, current: Observed) -> None:
+        """Record the document for the owner, or that there is nothing to do. `current` is what was read there."""
+        change, after = change_for(wish, current)
         step.planned(change)
+        if isinstance(after, Seen):
+            self._compared(step, wish, change)
+            return
         wanted = _parts(wish, change.after)
         before, is_settled = self._history(step, wish, wanted)
         anchor = _anchor(step, wish)
@@ -71,8 +78,16 @@ class OwnersPart:
             step.done()
             return
         is_provable = is_used and (is_settled or before <= wanted)
-        step.needs_owner(is_provable=is_provable)
+        step.needs_owner(hint=OWNER_PROVES if is_provable else OWNER_TELLS)
         self._owed.append(_Owed(step, anchor, is_provable))
+
+    def _compared(self, step: StepRecord, wish: Desired, change: Change) -> None:
+        """Record what reading says: it is as it must be, or the owner has yet to do it. Using it proves no other."""
+        if not change.writes:
+            step.done()
+            return
+        step.needs_owner(hint=OWNER_SEEN)
+        self._owed.append(_Owed(step, _anchor(step, wish), is_provable=False))
 
     def proved(self, arns: Iterable[str]) -> None:
         """Note that an access which goes through these was used."""

@@ -16,6 +16,7 @@ from roles.provisioning.absence import no_profile_change, no_role_change
 from roles.provisioning.as_before import UNDONE, as_before_change, owners_change
 from roles.provisioning.differences import OWNERS_MAY_MEND, foreign_blocker
 from roles.provisioning.fitting import too_large
+from roles.provisioning.left_alone import elsewhere, missing, not_ours, other_boundary
 from roles.provisioning.managed import NO_ROLE_HINT, is_ours, policies_change, policies_document
 from roles.provisioning.resources import (
     CUT_OFF_POLICY_NAME,
@@ -31,6 +32,7 @@ from roles.provisioning.resources import (
     DesiredPolicies,
     DesiredProfile,
     DesiredRole,
+    DesiredThing,
     Observed,
     ObservedPolicies,
     ObservedProfile,
@@ -38,6 +40,7 @@ from roles.provisioning.resources import (
     ObservedWhole,
     Place,
     Plan,
+    Seen,
     Step,
     holder_of,
     is_cut_off,
@@ -134,7 +137,25 @@ def change_for(wish: Desired, current: Observed) -> tuple[Change, Observed]:
         title = f"Assume {wish.target.name} and {'list' if wish.reads else 'find'} {where}"
         return Change(wish, Action.VERIFY, wish.resource, title, None, None), None
     if wish.access.mode is AccessMode.HANDOFF:
-        return own_part(wish, f"The owner of account {wish.access.account_id} has to apply this."), None
+        return _owners_change(wish, current)
+    return _own_change(wish, current)
+
+
+def _owners_change(wish: DesiredThing, current: Observed) -> tuple[Change, Observed]:
+    """Return what the account's owner has to change: compared with AWS where that was read, else our own part."""
+    warning = f"The owner of account {wish.access.account_id} has to apply this."
+    if isinstance(current, Seen):
+        # Who made a role there is the owner's to say: one without the portal's tag is as good.
+        judged = replace(wish, managed=False) if isinstance(wish, DesiredRole) and current.state else wish
+        change, after = _own_change(judged, current.state)
+        change = replace(change, desired=wish)
+        if not change.blocked and not isinstance(after, Seen):
+            warnings = (*change.warnings, warning) if change.writes else change.warnings
+            return replace(change, warnings=warnings), Seen(after)
+    return own_part(wish, warning), None
+
+
+def _own_change(wish: DesiredThing, current: Observed) -> tuple[Change, Observed]:
     if isinstance(wish, DesiredRole):
         return _role_change(wish, current if isinstance(current, ObservedRole) else None)
     if isinstance(wish, DesiredProfile):
@@ -164,7 +185,7 @@ def _put_back(wish: DesiredAsBefore, current: Observed) -> tuple[Change, Observe
     document = role.trust if role else current if isinstance(current, PolicyDocument) else None
     change, left = as_before_change(wish, document)
     after = replace(role, trust=left) if role and left else left
-    if any(change_for(one, after)[0].writes for one in wish.wished):
+    if any(_own_change(one, after)[0].writes for one in wish.wished):
         change = replace(change, warnings=(*change.warnings, UNDONE))
     return change, after
 
@@ -235,76 +256,22 @@ def _role_change(wish: DesiredRole, current: ObservedRole | None) -> tuple[Chang
                 wish, Action.CREATE, wish.resource, title, None, document.as_dict(), 0, told, blocked=blocked, hint=hint
             )
             return change, ObservedRole(document, MANAGED_TAGS, wish.resource, wish.boundary)
-        return _missing(wish, title, f"{name} does not exist in account {wish.access.account_id}."), None
+        return missing(wish, title, f"{name} does not exist in account {wish.access.account_id}."), None
     if wish.wanted and current.arn and current.arn != wish.resource:
-        return _elsewhere(wish, title, current), current
+        return elsewhere(wish, title, current), current
     if wish.managed and wish.wanted and not is_ours(current.tags):
-        return _not_ours(wish, title, current), current
+        return not_ours(wish, title, current), current
     document = current.trust if wish.trust is None else merged_trust(current.trust, wish.trust, owned=ROLE_SIDS)
     change, after = _trust_written(wish, current, document)
-    if unlike := _other_boundary(wish, current):
+    if unlike := other_boundary(wish, current):
         change = replace(change, unlike=unlike, warnings=(*change.warnings, unlike))
     return change, after
-
-
-def _other_boundary(wish: DesiredRole, current: ObservedRole) -> str:
-    """Return that a role in use which the portal made has another boundary than is wished, or empty."""
-    if not (wish.managed and wish.wanted) or wish.boundary == current.boundary:
-        return ""
-    return (
-        f"{wish.role.name} has {_boundary(current.boundary)} in AWS, the portal has {_boundary(wish.boundary)} for it. "
-        "The portal sets a boundary only when it creates a role: have the account's owner set it, or correct the "
-        "role's page."
-    )
-
-
-def _boundary(arn: str) -> str:
-    return f"the permissions boundary {arn}" if arn else "no permissions boundary"
-
-
-def _missing(wish: DesiredRole | DesiredDocument, title: str, why: str) -> Change:
-    hint = "It is marked as adopted, so the portal does not create it. Create it in AWS, or mark it as managed."
-    return Change(wish, Action.NONE, wish.resource, title, None, None, blocked=why, hint=hint)
-
-
-def _not_ours(wish: DesiredRole, title: str, current: ObservedRole) -> Change:
-    return _left_alone(
-        wish,
-        title,
-        current,
-        blocked=f"A role {wish.role.name} exists in account {wish.access.account_id} that the portal did not make.",
-        hint="If it is the one you mean, adopt it: the portal then only adds to it and never deletes it.",
-        is_adoptable=True,
-    )
-
-
-def _elsewhere(wish: DesiredRole, title: str, current: ObservedRole) -> Change:
-    """Refuse a role of that name under another path: documents that name ours would name nobody."""
-    return _left_alone(
-        wish,
-        title,
-        current,
-        blocked=f"The role {wish.role.name} of account {wish.access.account_id} is {current.arn}.",
-        hint="Names are unique in an account whatever the path. Correct the role's name or path in the portal.",
-    )
-
-
-def _left_alone(
-    wish: DesiredRole, title: str, current: ObservedRole, *, blocked: str, hint: str, is_adoptable: bool = False
-) -> Change:
-    shown, foreign = current.trust.as_dict(), len(foreign_statements(current.trust))
-    return Change(
-        *(wish, Action.NONE, wish.resource, title, shown, shown, foreign),
-        blocked=blocked,
-        hint=hint,
-        is_adoptable=is_adoptable,
-    )
 
 
 def _trust_change(wish: DesiredDocument, current: ObservedRole | None) -> tuple[Change, Observed]:
     if current is None:
         if wish.statements:
-            return _missing(wish, title_of(wish), f"There is no role {wish.resource} to trust anybody."), None
+            return missing(wish, title_of(wish), f"There is no role {wish.resource} to trust anybody."), None
         return Change(wish, Action.NONE, wish.resource, title_of(wish), None, None), None
     return _trust_written(wish, current, merged_trust(current.trust, wish.statements, owned=wish.owned))
 

@@ -37,6 +37,10 @@ OWNER_TELLS = (
     "Have the account's owner put exactly these statements in place of all whose Sid begins with 'Xacct', then retry. "
     "The portal cannot see what is there, so the retry takes your word for it."
 )
+OWNER_SEEN = (
+    "Send the document to the account's owner: the portal has read what is there, and it is not as it must be yet. "
+    "The portal looks again by itself, or retry."
+)
 ENDED_MEANWHILE = "This access was ended while the run was under way."
 NO_ROLE = "The role does not exist, so nobody holds credentials of it. Once this run has made it, this is written."
 _UNFINISHED = (StepStatus.APPLYING, StepStatus.WAITING)
@@ -89,11 +93,11 @@ class StepRecord:
         self.row.aws_request_id = request_id[:_AWS_TEXT_MAX] or self.row.aws_request_id
         self._save(StepStatus.DONE)
 
-    def needs_owner(self, error: PortalError | None = None, *, is_provable: bool = True) -> None:
-        """Note that the account's owner has to do it; `error` is what AWS said when it was tried."""
+    def needs_owner(self, error: PortalError | None = None, *, hint: str = OWNER_PROVES) -> None:
+        """Note that the account's owner has to do it, and how that is found out; `error` is what AWS said of a try."""
         if error is not None:
             self._tell(error)
-        self.row.hint = OWNER_PROVES if is_provable else OWNER_TELLS
+        self.row.hint = hint
         self._save(StepStatus.NEEDS_OWNER)
 
     def not_done(self, why: str) -> None:

@@ -258,16 +258,17 @@ class DesiredAsBefore:
         return f"Put back the {what} of {self.resource.rpartition(':')[2].rpartition('/')[2]}"
 
 
-Desired = (
+# What is written, as against an access, which is used.
+DesiredThing = (
     DesiredRole
     | DesiredProfile
     | DesiredDocument
     | DesiredPolicies
-    | DesiredAccess
     | DesiredNoProfile
     | DesiredNoRole
     | DesiredAsBefore
 )
+Desired = DesiredThing | DesiredAccess
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,8 +322,19 @@ class ObservedWhole:
     foreign: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-# What AWS has in one place; None: nothing. A policy document stands for an inline policy or a bucket policy.
-Observed = ObservedRole | ObservedProfile | ObservedPolicies | ObservedWhole | PolicyDocument | None
+State = ObservedRole | ObservedProfile | ObservedPolicies | ObservedWhole | PolicyDocument | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a handoff account has in one place, where its owner lets the portal read."""
+
+    state: State
+
+
+# What AWS has in one place; None: nothing, or in a handoff account: nobody knows. A policy document stands for an
+# inline policy or a bucket policy.
+Observed = State | Seen
 
 
 @dataclass(frozen=True, slots=True)

@@ -311,7 +311,12 @@ class _Attempt:
             raise _NoRoleYet from error
 
     def _hand_off(self, step: StepRecord, item: desired.Item) -> None:
-        self.owners.hand_out(step, cast(Desired, item.compute()))
+        """Ask the account's owner for it. Nothing is written there; it is read where the owner allows that."""
+        wish = cast(Desired, item.compute())
+        current = observe(wish, self.accounts)
+        if current is None and self.accounts.reopen(item.access):
+            current = observe(wish, self.accounts)
+        self.owners.hand_out(step, wish, current)
 
     def _verify(self, step: StepRecord, item: desired.Item) -> None:
         self._let_go()

@@ -31,9 +31,11 @@ from roles.provisioning.resources import (
     ObservedProfile,
     ObservedRole,
     Place,
+    Seen,
+    State,
     holder_of,
 )
-from roles.values.accounts import AccountAccess
+from roles.values.accounts import AccessMode, AccountAccess
 from roles.values.arns import RoleArn, role_arn
 
 T = TypeVar("T")
@@ -71,6 +73,10 @@ class Snapshot:
 
     def observe(self, wish: Desired) -> Observed:
         """Return what AWS has in the place that `wish` is about. Raises a `PortalError` when it cannot be read."""
+        found = self._state(wish)
+        return Seen(found) if wish.access.mode is AccessMode.HANDOFF else found
+
+    def _state(self, wish: Desired) -> State:
         place, resource = slot_of(wish)
         if _is_about_bucket(wish):
             return self._bucket_policy(wish)

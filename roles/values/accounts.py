@@ -91,9 +91,10 @@ def new_external_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class AccountAccess:
-    """An account and the way in, as `roles.aws` needs it. `role_arn` and `external_id` only for `assume-role`.
+    """An account and the way in, as `roles.aws` needs it.
 
-    `trust_characters` is how long the account's quota lets a role's trust policy be.
+    `role_arn` and `external_id` are of the role to assume: for `assume-role`, and for `handoff` where the account's
+    owner lets the portal read. `trust_characters` is how long the account's quota lets a role's trust policy be.
     """
 
     account_id: AccountId
@@ -103,3 +104,8 @@ class AccountAccess:
     role_arn: str = ""
     external_id: str = ""
     trust_characters: int = TRUST_POLICY_CHARACTERS
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether there is a way in at all, if only to read."""
+        return self.mode is not AccessMode.HANDOFF or bool(self.role_arn)

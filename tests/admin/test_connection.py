@@ -72,7 +72,7 @@ def test_an_auditor_may_not_test_and_has_no_button(
 def test_a_handoff_account_has_no_test_and_no_provisioner(
     signed_in: SignedIn, alice: User, procedure: factories.Procedure
 ) -> None:
-    procedure.account_b.access_mode = "handoff"
+    procedure.account_b.access_mode, procedure.account_b.provisioner_role_arn = "handoff", ""
     procedure.account_b.save()
     page = change_page(signed_in(alice), procedure.account_b)
     assert "Test connection" not in page

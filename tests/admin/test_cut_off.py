@@ -160,7 +160,7 @@ def test_an_aws_that_cannot_be_read_does_not_stop_the_admin(
 def test_an_owner_who_has_to_do_it_is_named(
     token: IssuedToken, procedure: factories.Procedure, admin_client: Client
 ) -> None:
-    procedure.account_b.access_mode = "handoff"
+    procedure.account_b.access_mode, procedure.account_b.provisioner_role_arn = "handoff", ""
     procedure.account_b.save()
     assert "may not write to bucket-owner" in text_of(admin_client.get(of(procedure.bob)))
 

@@ -146,7 +146,7 @@ def test_what_cannot_be_read_is_said_and_ends_with_1(aws: None, procedure: Proce
 
 
 def test_handoff_accounts_are_said(aws: None, procedure: Procedure) -> None:
-    procedure.account_b.access_mode = "handoff"
+    procedure.account_b.access_mode, procedure.account_b.provisioner_role_arn = "handoff", ""
     procedure.account_b.save()
     assert as_json()[1]["handoff"] == ["222222222222"]
     assert "account 222222222222 is a handoff account" in scanned()[1]

@@ -172,3 +172,9 @@ def test_an_account_that_becomes_one_to_be_assumed_gets_one(alice: User) -> None
     account = save_account(actor=alice, account=new_account(access_mode="handoff"))
     account.access_mode, account.provisioner_role_arn = "assume-role", PROVISIONER
     assert save_account(actor=alice, account=account).external_id.startswith("xacct-")
+
+
+def test_a_role_to_read_a_handoff_account_with_gets_one(alice: User) -> None:
+    account = save_account(actor=alice, account=new_account(access_mode="handoff"))
+    account.provisioner_role_arn = PROVISIONER
+    assert save_account(actor=alice, account=account).external_id.startswith("xacct-")

@@ -37,7 +37,7 @@ def _identity(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def handed(procedure: Procedure, mapping: GroupRole) -> Procedure:
     """The procedure's world with Account B in its owner's hands."""
-    procedure.account_b.access_mode = "handoff"
+    procedure.account_b.access_mode, procedure.account_b.provisioner_role_arn = "handoff", ""
     procedure.account_b.save()
     return procedure
 
@@ -228,6 +228,7 @@ def test_the_run_of_an_account_that_is_not_handed_off_any_more_asks_nobody(
     waiting: ProvisioningRun, handed: Procedure, alice: User
 ) -> None:
     handed.account_b.access_mode = "assume-role"
+    handed.account_b.provisioner_role_arn = f"arn:aws:iam::{B}:role/xacct-provisioner"
     handed.account_b.save()
     assert reverse("run_documents", args=[waiting.pk, B]) not in shown(alice, "run", waiting.pk)
 

@@ -295,7 +295,7 @@ def test_a_cut_off_that_nobody_wished_for_is_drift_and_a_run_takes_it_out(
 
 
 def test_in_a_handoff_account_its_owner_has_to_apply_it(aws: WatchedAws, procedure: factories.Procedure) -> None:
-    procedure.account_b.access_mode = "handoff"
+    procedure.account_b.access_mode, procedure.account_b.provisioner_role_arn = "handoff", ""
     procedure.account_b.save()
     aws.add_role(ROLE_B)
     cut(procedure, "bob")
@@ -309,7 +309,7 @@ def test_in_a_handoff_account_its_owner_has_to_apply_it(aws: WatchedAws, procedu
 def test_an_owner_gets_both_policies_of_a_role_that_is_source_and_target(
     aws: WatchedAws, procedure: factories.Procedure
 ) -> None:
-    procedure.account_b.access_mode = "handoff"
+    procedure.account_b.access_mode, procedure.account_b.provisioner_role_arn = "handoff", ""
     procedure.account_b.save()
     third = factories.IamRoleFactory(account=procedure.account_a, name="Third")
     factories.AssumeRoleGrantFactory(source=procedure.role_b, target=third)

@@ -170,7 +170,7 @@ def test_a_bucket_that_cannot_be_read_keeps_what_was_found_there(mapping: GroupR
 def test_handoff_accounts_are_said_and_not_taken_for_empty(
     aws: WatchedAws, procedure: factories.Procedure, inventories: list[str]
 ) -> None:
-    procedure.account_b.access_mode = "handoff"
+    procedure.account_b.access_mode, procedure.account_b.provisioner_role_arn = "handoff", ""
     procedure.account_b.save()
     reconciled(procedure.map())
     report = scanned()

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def handed(procedure: factories.Procedure) -> factories.Procedure:
     """The procedure's world, with the bucket's account in its owner's hands."""
-    procedure.account_b.access_mode = "handoff"
+    procedure.account_b.access_mode, procedure.account_b.provisioner_role_arn = "handoff", ""
     procedure.account_b.save()
     return procedure
 

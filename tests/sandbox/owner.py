@@ -11,17 +11,22 @@ from typing import Any
 from django.conf import settings
 
 from roles.aws import sandbox
-from roles.aws.sandbox_documents import BUCKET, BUCKET_ACCOUNT
+from roles.aws.sandbox_documents import BUCKET, BUCKET_ACCOUNT, SANDBOX_ANYWHERE
 from roles.policies.document import parse
 
 CLI = Path(settings.BASE_DIR) / ".venv-tools" / "bin"  # made by `make tools`
 
 
 class Owner:
-    """The owner of Account B at a shell: root there, in a directory of their own."""
+    """The owner of Account B at a shell: root there, in a directory of their own.
 
-    def __init__(self, server: sandbox.SandboxServer, directory: Path) -> None:
-        self.directory = directory
+    `anywhere`: the actions that this AWS asks for with other resources than AWS (`sandbox_only_policy`).
+    """
+
+    def __init__(
+        self, server: sandbox.SandboxServer, directory: Path, *, anywhere: tuple[str, ...] = SANDBOX_ANYWHERE
+    ) -> None:
+        self.directory, self.anywhere = directory, anywhere
         self.endpoint_url = server.endpoint_url
         self.s3 = sandbox.root_client("s3", BUCKET_ACCOUNT, endpoint_url=server.endpoint_url)
         self.iam = sandbox.root_client("iam", BUCKET_ACCOUNT, endpoint_url=server.endpoint_url)

@@ -92,11 +92,17 @@ NOT_ASKED = {
 
 
 @pytest.fixture
-def owner(aws: CallLog, sandbox_server: sandbox.SandboxServer, tmp_path: Path) -> Owner:
+def anywhere() -> tuple[str, ...]:
+    """The actions that this AWS asks for with other resources than AWS does."""
+    return SANDBOX_ANYWHERE
+
+
+@pytest.fixture
+def owner(aws: CallLog, sandbox_server: sandbox.SandboxServer, tmp_path: Path, anywhere: tuple[str, ...]) -> Owner:
     """The owner of Account B, in which nobody has made a provisioner role yet, and whose bucket has no policy."""
     directory = tmp_path / "owner"
     directory.mkdir()
-    found = Owner(sandbox_server, directory)
+    found = Owner(sandbox_server, directory, anywhere=anywhere)
     for policy in (PROVISIONER_ROLE, "sandbox-only"):
         found.iam.delete_role_policy(RoleName=PROVISIONER_ROLE, PolicyName=policy)
     found.iam.delete_role(RoleName=PROVISIONER_ROLE)
@@ -156,14 +162,13 @@ def make_provisioner(world: factories.Procedure, owner: Owner) -> None:
 def allow(owner: Owner, statements: list[dict[str, Any]]) -> None:
     """Give the provisioner role exactly `statements`.
 
-    MiniStack asks for some calls with other resources than AWS (`sandbox_documents.sandbox_only_policy`), so what is
-    allowed of them is allowed on everything.
+    What this AWS asks for with other resources than AWS (`Owner.anywhere`) is allowed on everything.
     """
     owner.iam.put_role_policy(
         RoleName=PROVISIONER_ROLE, PolicyName=PROVISIONER_ROLE, PolicyDocument=document(statements)
     )
     actions = sorted({action for one in statements if one["Effect"] == "Allow" for action in one["Action"]})
-    wide = [action for action in actions if action in SANDBOX_ANYWHERE]
+    wide = [action for action in actions if action in owner.anywhere]
     if not wide:  # an empty list of actions would be all of them to MiniStack
         return
     anywhere = {"Effect": "Allow", "Action": wide, "Resource": ["*"]}
@@ -272,7 +277,13 @@ def test_with_exactly_the_generated_policy_managed_roles_that_nobody_uses_are_de
 def test_without_one_action_a_step_of_the_engine_is_refused(
     only_b: factories.Procedure, owner: Owner, action: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    breaks = BREAKS[action]
+    assert_broken(only_b, owner, action, BREAKS[action], monkeypatch)
+
+
+def assert_broken(
+    only_b: factories.Procedure, owner: Owner, action: str, breaks: Breaks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Take one action from the policy, and see that the step which needs it fails and says so."""
     if breaks.when.endswith("full"):
         monkeypatch.setattr(limits, "INLINE_ROOM_CHARACTERS", 200)
     make_provisioner(only_b, owner)

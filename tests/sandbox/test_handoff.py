@@ -15,6 +15,7 @@ from roles.aws.sandbox_documents import BUCKET, BUCKET_ACCOUNT, PORTAL_ACCOUNT, 
 from roles.errors import AwsAccessDenied
 from roles.models import GroupRole, ProvisioningRun
 from roles.models.choices import MappingState, RunStatus
+from roles.policies import limits
 from roles.policies.document import parse
 from roles.provisioning import handoff, preview, runner
 from roles.values.accounts import AccountId
@@ -22,6 +23,7 @@ from tests import factories
 from tests.sandbox.owner import Owner
 from tests.sandbox.proxy import CallLog, Proxy
 
+OLD = json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "sts:*", "Resource": "*"}})
 pytestmark = [pytest.mark.sandbox, pytest.mark.django_db]
 
 
@@ -53,6 +55,12 @@ def give(world: factories.Procedure, prefix: str) -> GroupRole:
 def script_for(world: factories.Procedure) -> str:
     """Return the script that Account B's owner downloads for what a run would do now."""
     return handoff.documents_for(preview.plan_now(world.role_a).changes, world.account_b.access()).cli.text
+
+
+def policies_of(owner: Owner, role: str) -> list[str]:
+    """Return the ARNs of the managed policies attached to a role."""
+    attached = owner.iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    return [policy["PolicyArn"] for policy in attached]
 
 
 def read_as_member(prefix: str) -> list[str]:
@@ -187,3 +195,65 @@ def test_script_for_the_accounts_source_role_makes_its_policy_and_profile(
     again = owner.run(script_for(owned))
     assert again.returncode == 0
     assert again.stdout.count("in order") == 5
+
+
+def test_script_makes_changes_and_removes_managed_policies_and_does_each_once(
+    owner: Owner, owned: factories.Procedure, monkeypatch: pytest.MonkeyPatch, aws: CallLog, proxy: Proxy
+) -> None:
+    monkeypatch.setattr(limits, "INLINE_ROOM_CHARACTERS", 200)
+    owned.role_a.account = owned.account_b
+    owned.role_a.save()
+    mapping = give(owned, "team/")
+    arn = f"arn:aws:iam::{BUCKET_ACCOUNT}:policy/xacct-portal/xacct-MyRoleA-1"
+    owner.endpoint_url = proxy.endpoint_url
+    for attribution in (True, False):
+        owned.role_b.attribution = attribution
+        owned.role_b.save()
+        done = owner.run(script_for(owned))
+        assert (done.returncode, done.stderr) == (0, "")
+        assert policies_of(owner, "MyRoleA") == [arn]
+        aws.clear()
+        assert owner.run(script_for(owned)).returncode == 0
+        assert aws.writes == []
+    assert "policy-xacct-MyRoleA-1.json" in owner.backups
+    assert provision(owned).status == RunStatus.NEEDS_OWNER  # the run remembers what was handed out
+    GroupRole.objects.filter(pk=mapping.pk).update(ended_at=timezone.now(), state=MappingState.REMOVING)
+    done = owner.run(script_for(owned))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert policies_of(owner, "MyRoleA") == []
+    assert owner.iam.list_policies(Scope="Local")["Policies"] == []
+
+
+def test_script_keeps_to_five_versions_of_a_managed_policy(
+    owner: Owner, owned: factories.Procedure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "INLINE_ROOM_CHARACTERS", 200)
+    owned.role_a.account = owned.account_b
+    owned.role_a.save()
+    give(owned, "team/")
+    assert owner.run(script_for(owned)).returncode == 0
+    (arn,) = policies_of(owner, "MyRoleA")
+    for _ in range(4):
+        owner.iam.create_policy_version(PolicyArn=arn, SetAsDefault=True, PolicyDocument=OLD)
+    done = owner.run(script_for(owned))
+    assert (done.returncode, done.stderr) == (0, "")
+    versions = owner.iam.list_policy_versions(PolicyArn=arn)["Versions"]
+    assert sorted(one["VersionId"] for one in versions) == ["v2", "v3", "v4", "v5", "v6"]
+    assert [one["VersionId"] for one in versions if one["IsDefaultVersion"]] == ["v6"]
+
+
+def test_script_does_not_take_a_managed_policy_of_others_for_the_portals(
+    owner: Owner, owned: factories.Procedure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "INLINE_ROOM_CHARACTERS", 200)
+    owned.role_a.account = owned.account_b
+    owned.role_a.save()
+    give(owned, "team/")
+    theirs = owner.iam.create_policy(PolicyName="xacct-MyRoleA-1", Path="/xacct-portal/", PolicyDocument=OLD)
+    refused = owner.run(script_for(owned))
+    assert refused.returncode == 1
+    assert "not marked as made for the portal" in refused.stderr
+    versions = owner.iam.list_policy_versions(PolicyArn=theirs["Policy"]["Arn"])["Versions"]
+    assert len(versions) == 1
+    assert owner.run(script_for(owned), "--adopt").returncode == 0
+    assert policies_of(owner, "MyRoleA") == [theirs["Policy"]["Arn"]]

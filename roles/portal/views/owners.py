@@ -27,7 +27,10 @@ from roles.provisioning.scope import provisioner_scope
 
 # Form: its heading, and what to do with the file.
 FORMS = {
-    "cloudformation": ("CloudFormation", "Create or update a stack from it, in the console or with the AWS CLI."),
+    "cloudformation": (
+        "CloudFormation",
+        "Create or update a stack from it. It only adds; what it leaves out, the AWS CLI script does.",
+    ),
     "terraform": ("Terraform", "Read it, then terraform init, plan and apply, with a state of its own."),
     "cli": ("AWS CLI", "Run it with bash and credentials of the account. It keeps what was there before, and says so."),
     "console": ("Console instructions", "For the AWS console, step by step, with the JSON to paste."),
@@ -84,6 +87,7 @@ def provisioner_documents(request: HttpRequest, account_id: str) -> HttpResponse
     documents = for_owners.documents_of_provisioner(account.access(), provisioner_scope(account))
     shown = {
         "account": account,
+        "reads_only": account.access_mode == AccessModeChoice.HANDOFF,
         "forms": _forms(documents, lambda form: _address("provisioner_document", account_id, form)),
     }
     return show(request, "portal/provisioner_documents.html", shown, title=f"The portal's way into {account}")
@@ -123,10 +127,10 @@ def _assumed(user: User, account_id: str) -> AwsAccount:
     if found is None:
         raise _no_account(account_id)
     require(user, Rule.MANAGE_ACCOUNTS, found)
-    if found.access_mode != AccessModeChoice.ASSUME_ROLE:
+    if not found.is_assumed:
         raise Conflict(
             f"The portal does not assume a role to get into {found}.",
-            hint="Choose the access mode 'Assume role' at the account first.",
+            hint="Choose the access mode 'Assume role' at the account first, or for handoff enter a role to read with.",
         )
     return found
 

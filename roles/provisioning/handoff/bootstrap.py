@@ -1,4 +1,7 @@
-"""The provisioner role of an account in mode `assume-role`, for its owner to make: in the same forms as any handoff."""
+"""The role by which the portal gets into an account, for its owner to make: in the same forms as any handoff.
+
+In mode `assume-role` it is the provisioner role; in mode `handoff` one with which the portal only reads.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from roles.policies.provisioner import (
     optional_statements,
     provisioner_policy,
     provisioner_trust,
+    reader_policy,
 )
 from roles.provisioning.handoff.documents import HandoffDocuments, documents_of
 from roles.provisioning.handoff.work import InlineItem, RoleItem, Share, Work, too_large_of
@@ -18,18 +22,25 @@ from roles.values.arns import RoleArn
 
 
 def bootstrap_for(
-    scope: ProvisionerScope, *, principal: str, external: str, region: str, role_name: str = PROVISIONER_ROLE
+    scope: ProvisionerScope,
+    *,
+    principal: str,
+    external: str,
+    region: str,
+    role_name: str = PROVISIONER_ROLE,
+    reads_only: bool = False,
 ) -> HandoffDocuments:
-    """Return what the owner has to do so that the portal can do the rest by itself.
+    """Return what the owner has to do so that the portal can do the rest by itself, or, if it `reads_only`, can look.
 
     `principal` is the ARN of the portal's provisioning identity; `external` the account's external id, as
-    `values.accounts.new_external_id` makes them. The role's policy is `provisioner_policy(scope)` and, in a statement
-    of its own, what `optional_statements` has: run the new files again when roles or buckets are added. Raises
-    `InputError` for an external id that STS would refuse, and `PolicyError` for a scope that is empty or too long to
-    list.
+    `values.accounts.new_external_id` makes them. The role's policy is `provisioner_policy(scope)`, or
+    `reader_policy(scope)`, and, in a statement of its own, what `optional_statements` has: run the new files again when
+    roles or buckets are added. Raises `InputError` for an external id that STS would refuse, and `PolicyError` for a
+    scope that is empty or too long to list.
     """
     role = RoleArn(scope.partition, scope.account, role_name)
-    policy, trust = provisioner_policy(scope), provisioner_trust(principal, external_id(external))
+    policy = reader_policy(scope) if reads_only else provisioner_policy(scope)
+    trust = provisioner_trust(principal, external_id(external))
     if policy.is_empty:
         raise PolicyError(
             f"The portal has no role and no bucket in account {scope.account} yet.",
@@ -37,7 +48,7 @@ def bootstrap_for(
         )
     items = (
         RoleItem(
-            "Create the provisioner role",
+            "Create the role with which the portal reads" if reads_only else "Create the provisioner role",
             role,
             create=True,
             required=False,
@@ -45,13 +56,14 @@ def bootstrap_for(
             trust=Share((PROVISIONER_SID,), trust.statements),
         ),
         InlineItem(
-            "Say what the provisioner role may do",
+            "Say what that role may do" if reads_only else "Say what the provisioner role may do",
             role,
             role_name,
             Share(("",), (*policy.statements, *optional_statements())),
         ),
     )
-    access = AccountAccess(scope.account, scope.partition, region, AccessMode.ASSUME_ROLE, str(role), external)
+    mode = AccessMode.HANDOFF if reads_only else AccessMode.ASSUME_ROLE
+    access = AccountAccess(scope.account, scope.partition, region, mode, str(role), external)
     for item in items:
         if too_large := too_large_of(item, access):
             raise PolicyError(too_large, hint="Put the roles under one path and name that path instead.")

@@ -9,7 +9,8 @@ from typing import Any
 
 from roles.policies.document import PolicyDocument
 from roles.provisioning.handoff.rendered import Rendered, printable
-from roles.provisioning.handoff.work import InlineItem, Item, ProfileItem, RoleItem, Share, Work
+from roles.provisioning.handoff.work import InlineItem, Item, ManagedItem, ProfileItem, RoleItem, Share, Work
+from roles.values.arns import MANAGED_POLICY_PATH
 
 
 def render(work: Work) -> Rendered:
@@ -43,6 +44,8 @@ def _section(item: Item) -> list[str]:
         ]
     if isinstance(item, InlineItem):
         return _inline(item)
+    if isinstance(item, ManagedItem):
+        return _managed(item)
     return [
         f"Select **S3 > {code(item.bucket.name)} > Permissions > Bucket Policy**.",
         "",
@@ -79,6 +82,29 @@ def _inline(item: InlineItem) -> list[str]:
         "",
         *_enter(item.share, item.share.merged(), f"the policy, called {policy}"),
     ]
+
+
+def _managed(item: ManagedItem) -> list[str]:
+    """Return the managed policies one by one. The console gives a policy no path, and this one's ARN has a path."""
+    tags, lines = ",".join(f"Key={key},Value={value}" for key, value in item.tags.items()), []
+    for arn, document in item.wished:
+        policy = arn.rpartition("/")[2]
+        create = (
+            f"aws iam create-policy --policy-name {policy} --path {MANAGED_POLICY_PATH} --tags {tags} "
+            f"--policy-document file://{policy}.json"
+        )
+        lines += [
+            f"If it is there, select **IAM > Policies > {code(policy)} > Edit** and enter the document below as the "
+            "default version. If it is not, save the document and run, as the console makes no policy with a path, "
+            f"{code(create)}. Then attach {code(arn)} to the role {code(item.role.name)}.",
+            "",
+            *_block(document.as_dict()),
+            "",
+        ]
+    lines += [
+        f"Detach {code(arn)} from the role {code(item.role.name)} and delete it, if it is there." for arn in item.left
+    ]
+    return lines
 
 
 def _enter(share: Share, document: PolicyDocument, what: str) -> list[str]:

@@ -1,8 +1,8 @@
 """The form for the AWS CLI: a bash script that reads, merges by Sid, keeps the previous document, and writes.
 
 It can be run again at any time: what is in order is left as it is. Only "there is no such thing" counts as empty; any
-other error on reading ends it. The functions that it begins with are in script_prelude.sh, the merging in
-merge_by_sid.py.
+other error on reading ends it. The functions that it begins with are in script_prelude.sh, those for managed policies
+in script_policies.sh, the merging in merge_by_sid.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,17 @@ from typing import Any
 
 from roles.policies.builders import nobody_statement
 from roles.provisioning.handoff.rendered import Rendered, head, printable
-from roles.provisioning.handoff.work import BucketItem, InlineItem, Item, ProfileItem, RoleItem, Share, Work
+from roles.provisioning.handoff.work import (
+    BucketItem,
+    InlineItem,
+    Item,
+    ManagedItem,
+    ProfileItem,
+    RoleItem,
+    Share,
+    Work,
+)
+from roles.values.arns import MANAGED_POLICY_PATH
 
 _HERE = Path(__file__).parent
 _NO_ENTITY = "NoSuchEntity"
@@ -39,6 +49,7 @@ def render(work: Work, *, name: str) -> Rendered:
     parts = [
         f"#!/usr/bin/env bash\n{top}",
         f"account={quote(account)}\nname={quote(name)}\n{_file('script_prelude.sh').strip()}\n",
+        *([_file("script_policies.sh")] if any(isinstance(item, ManagedItem) for item in work.items) else []),
         _heredoc('cat >"$work/merge_by_sid.py"', _file("merge_by_sid.py"), end="XACCT_PYTHON"),
         *(_section(item) for item in work.items),
         "printf '%s\\n' 'Done. Now let the portal verify it.'\n",
@@ -59,6 +70,8 @@ def _section(item: Item) -> str:
         lines += _profile(item)
     elif isinstance(item, InlineItem):
         lines += _inline(item)
+    elif isinstance(item, ManagedItem):
+        lines += _managed(item)
     else:
         lines += _bucket(item)
     return "\n".join(lines) + "\n"
@@ -137,6 +150,19 @@ def _inline(item: InlineItem) -> list[str]:
             delete=_command("iam", "delete-role-policy", *target),
         ),
     ]
+
+
+def _managed(item: ManagedItem) -> list[str]:
+    """Return the lines for policies that are ours as a whole: whatever they say is replaced."""
+    path, role = ("PolicyVersion", "Document"), quote(item.role.name)
+    (key, value), *_ = item.tags.items()
+    lines: list[str] = []
+    for arn, document in item.wished:
+        arguments = (quote(arn), role, quote(MANAGED_POLICY_PATH), quote(key), quote(value))
+        lines += [_job(Share(("",), document.statements), path), f"put_policy {' '.join(arguments)}"]
+    for arn in item.left:
+        lines += [_job(Share(("",), ()), path), f"remove_policy {quote(arn)} {role} {quote(key)} {quote(value)}"]
+    return lines
 
 
 def _bucket(item: BucketItem) -> list[str]:

@@ -17,8 +17,18 @@ from roles.policies.sids import TRUST_NOBODY
 from roles.provisioning.handoff import hcl
 from roles.provisioning.handoff.hcl import Block, Call, Raw
 from roles.provisioning.handoff.rendered import Rendered, head, label
-from roles.provisioning.handoff.work import BucketItem, InlineItem, Item, ProfileItem, RoleItem, Share, Work
+from roles.provisioning.handoff.work import (
+    BucketItem,
+    InlineItem,
+    Item,
+    ManagedItem,
+    ProfileItem,
+    RoleItem,
+    Share,
+    Work,
+)
 from roles.provisioning.resources import INLINE_POLICY_NAME
+from roles.values.arns import MANAGED_POLICY_PATH
 
 _USE_SCRIPT = "Use the script or the console for it."
 _KEPT_OF_A_ROLE = ["description", "force_detach_policies", "max_session_duration", "permissions_boundary", "tags"]
@@ -35,6 +45,7 @@ def render(work: Work) -> Rendered:
             left_out.append(reason)
         else:
             items.append(item)
+            left_out += _left_of(item)
     if not items:
         return Rendered("", tuple(left_out))
     blocks, made = _settings(work, items), dict[str, str]()
@@ -52,14 +63,23 @@ _HOW = (
 )
 
 
+def _left_of(item: Item) -> list[str]:
+    """Return what of an item that is in the file the file does not do, in whole sentences."""
+    return [_why_not_deleted(item)] if isinstance(item, ManagedItem) and item.documents and item.left else []
+
+
+def _why_not_deleted(item: ManagedItem) -> str:
+    names = ", ".join(arn.rpartition("/")[2] for arn in item.left)
+    return f"Deleting the managed policies {names} of {item.role.name}: a configuration only adds. {_USE_SCRIPT}"
+
+
 def _why_not(item: Item) -> str:
-    if isinstance(item, ProfileItem):
-        return ""
+    if isinstance(item, ProfileItem | ManagedItem):
+        return _why_not_managed(item) if isinstance(item, ManagedItem) else ""
     name = item.bucket.name if isinstance(item, BucketItem) else item.role.name
     share = item.trust if isinstance(item, RoleItem) else item.share
-    # HCL specification, "String Literals": strings are normalised, and would then name another folder.
     if share is not None and not all(_is_composed(statement.body) for statement in share.statements):
-        return f"{name}: a name in it is not in Unicode's composed form (NFC); Terraform would alter it. {_USE_SCRIPT}"
+        return _altered(name)
     if isinstance(item, InlineItem) and item.share.merged().is_empty:
         return f"Deleting policy {item.policy_name} of {name}: a configuration only adds. {_USE_SCRIPT}"
     if isinstance(item, BucketItem) and item.share.merged().is_empty:
@@ -69,6 +89,21 @@ def _why_not(item: Item) -> str:
     if isinstance(item, RoleItem) and not (item.create or item.required) and item.exists is None:
         return f"Taking the portal's statements out of the trust relationship of {name}, if it is there. {_USE_SCRIPT}"
     return ""
+
+
+def _why_not_managed(item: ManagedItem) -> str:
+    if not item.documents:
+        return _why_not_deleted(item)
+    bodies = [statement.body for document in item.documents for statement in document.statements]
+    return "" if all(map(_is_composed, bodies)) else _altered(item.role.name)
+
+
+def _altered(name: str) -> str:
+    """Return why a name with uncomposed characters is left out.
+
+    HCL specification, "String Literals": strings are normalised, and would then name another folder.
+    """
+    return f"{name}: a name in it is not in Unicode's composed form (NFC); Terraform would alter it. {_USE_SCRIPT}"
 
 
 def _is_composed(value: Any) -> bool:
@@ -105,6 +140,8 @@ def _blocks(item: Item, work: Work, made: dict[str, str]) -> list[Block]:
         return _bucket_blocks(item, work, made)
     name, role = label(str(item.role), item.role.name), item.role
     held = Raw(f"{made[str(role)]}.name") if str(role) in made else role.name
+    if isinstance(item, ManagedItem):
+        return _managed_blocks(item, name, held)
     if isinstance(item, ProfileItem):
         attributes = {"name": role.name, "path": role.path, "role": held}
         kind = "aws_iam_instance_profile"
@@ -140,17 +177,39 @@ def _role_blocks(item: RoleItem, made: dict[str, str]) -> list[Block]:
     return [
         _variable(exists, what, default=bool(item.exists)),
         Block(f'data "aws_iam_role" "{name}"', {"count": Raw(f"var.{exists} ? 1 : 0"), "name": item.role.name}),
-        Block(
-            "import",
-            {
-                "for_each": Raw(f"var.{exists} ? toset([{hcl.quoted(item.role.name)}]) : toset([])"),
-                "to": Raw(f"aws_iam_role.{name}"),
-                "id": Raw("each.value"),
-            },
-        ),
+        _import(f"aws_iam_role.{name}", item.role.name, f"var.{exists}"),
         locals_,
         Block(f'resource "aws_iam_role" "{name}"', resource, [lifecycle]),
     ]
+
+
+def _managed_blocks(item: ManagedItem, name: str, held: Any) -> list[Block]:
+    """Return the blocks of the role's managed policies: `held` is the role, `name` what stands for it."""
+    kind, blocks = "aws_iam_policy", list[Block]()
+    for number, (arn, document) in enumerate(item.wished, start=1):
+        policy, exists = arn.rpartition("/")[2], f"{name}_policy_{number}_exists"
+        made = f"{name}_{number}"
+        attributes = {
+            "name": policy,
+            "path": MANAGED_POLICY_PATH,
+            "policy": Call("jsonencode", document.as_dict()),
+            "tags": dict(item.tags),
+        }
+        what = f"Whether the managed policy {policy} is there already, made for the portal."
+        attached = {"role": held, "policy_arn": Raw(f"{kind}.{made}.arn")}
+        blocks += [
+            _variable(exists, what, default=False),
+            _import(f"{kind}.{made}", arn, f"var.{exists}"),
+            Block(f'resource "{kind}" "{made}"', attributes),
+            Block(f'resource "aws_iam_role_policy_attachment" "{made}"', attached),
+        ]
+    return blocks
+
+
+def _import(address: str, name: str, condition: str) -> Block:
+    """Return the block that brings what AWS calls `name` into the state, where the condition holds."""
+    each = Raw(f"{condition} ? toset([{hcl.quoted(name)}]) : toset([])")
+    return Block("import", {"for_each": each, "to": Raw(address), "id": Raw("each.value")})
 
 
 def _bucket_blocks(item: BucketItem, work: Work, made: dict[str, str]) -> list[Block]:

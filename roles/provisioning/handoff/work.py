@@ -19,6 +19,7 @@ from roles.policies.limits import (
     inline_room,
 )
 from roles.policies.ownership import ROLE_SIDS, merged, merged_trust
+from roles.provisioning.managed import highest_in
 from roles.provisioning.plan import Slot, inline_policy_of, is_role, slot_of
 from roles.provisioning.resources import (
     INLINE_POLICY_NAME,
@@ -36,7 +37,7 @@ from roles.provisioning.resources import (
     is_cut_off,
 )
 from roles.values.accounts import AccessMode, AccountAccess
-from roles.values.arns import MANAGED_POLICY_PATH, MANAGED_TAGS, BucketArn, RoleArn, role_arn
+from roles.values.arns import MANAGED_TAGS, BucketArn, RoleArn, role_arn
 
 T = TypeVar("T")
 
@@ -120,7 +121,31 @@ class BucketItem:
     share: Share
 
 
-Item = RoleItem | ProfileItem | InlineItem | BucketItem
+@dataclass(frozen=True, slots=True)
+class ManagedItem:
+    """The customer managed policies of ours on a role: the n-th of `documents` is `role.managed_policy(n)`, attached.
+
+    Those that come after, up to number `known`, have to be detached and deleted where they are there.
+    """
+
+    heading: str
+    role: RoleArn
+    documents: tuple[PolicyDocument, ...]
+    known: int
+    tags: Mapping[str, str] = field(default_factory=lambda: MANAGED_TAGS)
+
+    @property
+    def wished(self) -> tuple[tuple[str, PolicyDocument], ...]:
+        """The ARN and the document of each policy that has to be there."""
+        return tuple((self.role.managed_policy(number), one) for number, one in enumerate(self.documents, start=1))
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """The ARNs of the policies that have to go."""
+        return tuple(self.role.managed_policy(number) for number in range(len(self.documents) + 1, self.known + 1))
+
+
+Item = RoleItem | ProfileItem | InlineItem | BucketItem | ManagedItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,28 +169,14 @@ def work_for(changes: Iterable[Change], account: AccountAccess) -> Work:
         blocked = [f"{change.title}: {change.blocked} {change.hint}".strip() for change in about if change.blocked]
         refused.extend(blocked)
         item = None if blocked or not _is_open(about) else _item(place, about)
-        refused += [] if blocked or not _is_open(about) else _by_hand(about)
         too_large = "" if item is None else too_large_of(item, account)
         if too_large:
             refused.append(too_large)
         elif item is not None:
             items.append(item)
+    # A role has to be there before policies are attached to it, and what they give is in its new place by then.
+    items.sort(key=lambda item: isinstance(item, ManagedItem))
     return Work(account, tuple(items), tuple(refused))
-
-
-def _by_hand(about: Sequence[Change]) -> list[str]:
-    """Return what no form does: managed policies are made whole, and each form would have to own them."""
-    wish = about[0].desired
-    if not isinstance(wish, DesiredPolicies):
-        return []
-    name, count = wish.role.name, len(wish.documents)
-    if not count:
-        return [f"Detach from {name} and delete the managed policies {wish.resource.rpartition('/')[2]}-…, if any."]
-    return [
-        f"The policy of {name} needs more room than an inline policy has: {count} customer managed "
-        f"polic{'y' if count == 1 else 'ies'}, {wish.resource.rpartition('/')[2]}-1 and on, under the path "
-        f"{MANAGED_POLICY_PATH}. Make and attach them by hand with the documents that the run's step shows."
-    ]
 
 
 def too_large_of(item: Item, account: AccountAccess) -> str:
@@ -208,6 +219,9 @@ def _item(place: Place, about: Sequence[Change]) -> Item | None:
     first, heading = about[0].desired, _heading(about)
     if isinstance(first, DesiredProfile):
         return ProfileItem(heading, first.role, _exists(about[0])) if first.wanted else None
+    if isinstance(first, DesiredPolicies):
+        known = max(first.known, highest_in(about[0].before))
+        return ManagedItem(heading, first.role, first.documents, known)
     if place is Place.INLINE_POLICY:
         return InlineItem(heading, *inline_policy_of(first.resource), _share(about))
     if isinstance(first, DesiredDocument | DesiredAsBefore):
@@ -244,6 +258,8 @@ def _heading(about: Sequence[Change]) -> str:
 
 
 def _title(change: Change) -> str:
+    if isinstance(change.desired, DesiredPolicies):
+        return change.title
     if change.step is Step.BUCKET_POLICY and is_role(change.resource):
         return "Give access to buckets in the role's own policy"
     return STEP_TITLES[change.step]

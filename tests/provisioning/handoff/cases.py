@@ -23,6 +23,7 @@ from roles.provisioning.resources import (
     Change,
     Desired,
     DesiredDocument,
+    DesiredPolicies,
     DesiredProfile,
     DesiredRole,
     Observed,
@@ -35,6 +36,7 @@ from roles.values.arns import MANAGED_TAGS, AccessLevel, BucketArn, RoleArn
 
 A, B = AccountId("111111111111"), AccountId("000000000222")
 ROLE_A = RoleArn(Partition.AWS, A, "MyRoleA")
+ROLE_A_IN_B = replace(ROLE_A, account=B)
 ROLE_B = RoleArn(Partition.AWS, B, "MyRoleB")
 BUCKET = BucketArn(Partition.AWS, "example-data")
 PORTAL = f"arn:aws:iam::{A}:user/xacct-portal"
@@ -98,6 +100,14 @@ def source(access: AccountAccess = UNREADABLE, *, managed: bool = True, wanted: 
     ]
 
 
+def spilled(count: int, *, known: int = 0, role: RoleArn = ROLE_A_IN_B) -> DesiredPolicies:
+    """Return the wish for `count` managed policies of a role, of which there may be `known`."""
+    documents_ = [
+        PolicyDocument(assume_statements([(replace(ROLE_B, name=f"Target{number}"), False)])) for number in range(count)
+    ]
+    return DesiredPolicies(UNREADABLE, role, tuple(documents_), known)
+
+
 def changes(wishes: Iterable[Desired], observed: dict[Slot, Observed] | None = None) -> tuple[Change, ...]:
     """Return the plan's changes."""
     return plan_of(wishes, observed or {}).changes
@@ -155,5 +165,6 @@ ALL: dict[str, HandoffDocuments] = {
     "readable-with-foreign": _readable_with_foreign(),
     "readable-adopted": _readable_adopted(),
     "readable-with-empty-profile": _readable_with_empty_profile(),
+    "spilled": documents([*source(), spilled(2, known=3), spilled(1, role=HOSTILE_ROLE)]),
     "bootstrap": bootstrap(),
 }

@@ -61,3 +61,12 @@ def test_all_forms_hold_the_same_trust_and_policy() -> None:
         assert external in form.text
         assert form.left_out == ()
         assert all(action in form.text for one in policy["Statement"] for action in one["Action"])
+
+
+def test_role_to_read_with_changes_nothing_and_every_form_makes_it() -> None:
+    forms, writing = bootstrap(reads_only=True), bootstrap()
+    for name in ("cloudformation", "terraform", "cli", "console"):
+        text = getattr(forms, name).text
+        assert "iam:GetRole" in text and "s3:GetBucketPolicy" in text
+        for action in ("iam:PutRolePolicy", "s3:PutBucketPolicy", "iam:PassRole", "iam:CreateRole"):
+            assert action not in text and action in getattr(writing, name).text

@@ -32,18 +32,47 @@ def cfn_lint(directory: Path) -> str:
 # --- left out, in words ---
 
 
-def test_bucket_policy_that_nobody_has_read_is_left_out_and_the_file_says_so() -> None:
+def test_bucket_policy_that_nobody_has_read_is_written_only_where_the_owner_says_that_there_is_none() -> None:
     form = documents(target()).cloudformation
-    assert resources(form.text, "AWS::S3::BucketPolicy") == []
+    template = yaml.safe_load(form.text)
+    ((name, asked),) = template["Parameters"].items()
+    assert name.startswith("BucketHasNoPolicyexampledata")
+    assert (asked["Default"], asked["AllowedValues"]) == ("false", ["true", "false"])
+    assert "is replaced, and what others have in it is lost" in asked["Description"]
+    assert template["Conditions"] == {name: {"Fn::Equals": [{"Ref": name}, "true"]}}
+    (policy,) = resources(form.text, "AWS::S3::BucketPolicy")
+    assert policy["Condition"] == name
     (reason,) = form.left_out
-    assert "bucket example-data" in reason and "does not know what others have in it" in reason
+    assert "bucket example-data" in reason and name in reason and "use the script, which merges" in reason
     assert "# NOT IN THIS FILE: The policy of bucket example-data" in form.text
+
+
+def test_bucket_policy_that_was_read_needs_nobodys_word() -> None:
+    wishes = target(READABLE)
+    form = documents(wishes, seen(wishes, Step.BUCKET_POLICY, PolicyDocument((FOREIGN,)))).cloudformation
+    assert {"Parameters", "Conditions"}.isdisjoint(yaml.safe_load(form.text))
+    (policy,) = resources(form.text, "AWS::S3::BucketPolicy")
+    assert "Condition" not in policy and form.left_out == ()
 
 
 def test_trust_policy_of_a_role_that_exists_is_left_out() -> None:
     form = documents(target(managed=False)).cloudformation
-    assert form.text == ""
-    assert "trust relationship of MyRoleB" in form.left_out[0]
+    assert resources(form.text, "AWS::IAM::Role") == []
+    (reason,) = [one for one in form.left_out if "trust relationship of MyRoleB" in one]
+    assert reason.endswith("Use the script or the console for it.")
+
+
+def test_managed_policies_are_made_with_the_role_that_the_template_makes() -> None:
+    form = documents([*cases.source(), cases.spilled(2)]).cloudformation
+    policies = resources(form.text, "AWS::IAM::ManagedPolicy")
+    assert [one["Properties"]["ManagedPolicyName"] for one in policies] == ["xacct-MyRoleA-1", "xacct-MyRoleA-2"]
+    (attached,) = policies[0]["Properties"]["Roles"]
+    assert yaml.safe_load(form.text)["Resources"][attached["Ref"]]["Properties"]["RoleName"] == "MyRoleA"
+    assert (
+        "# aws iam tag-policy --policy-arn arn:aws:iam::000000000222:policy/xacct-portal/xacct-MyRoleA-1" in form.text
+    )
+    alone = documents([cases.spilled(1)]).cloudformation
+    assert resources(alone.text, "AWS::IAM::ManagedPolicy")[0]["Properties"]["Roles"] == ["MyRoleA"]
 
 
 def test_bucket_of_another_region_than_the_stacks_is_left_out() -> None:
@@ -122,7 +151,7 @@ def test_account_with_leading_zeros_and_hostile_prefix_come_through_unchanged() 
 
 def test_cfn_lint_has_nothing_to_say(tmp_path: Path) -> None:
     written = {name: form.cloudformation.text for name, form in ALL.items() if form.cloudformation.text}
-    assert {"target", "source-and-target", "readable-with-foreign", "hostile", "bootstrap"} <= set(written)
+    assert {"target", "source-and-target", "readable-with-foreign", "hostile", "spilled", "bootstrap"} <= set(written)
     for name, text in written.items():
         (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
     assert cfn_lint(tmp_path) == ""

@@ -131,6 +131,17 @@ def test_instance_profile_that_is_there_is_imported() -> None:
     assert not to.search(ALL["source"].terraform.text)
 
 
+def test_managed_policies_are_attached_and_one_that_is_there_is_imported_when_the_owner_says_so() -> None:
+    text = ALL["spilled"].terraform.text
+    made = re.findall(r'resource "aws_iam_policy" "(\w+)" \{\n  name = +"xacct-MyRoleA-\d"', text)
+    assert len(made) == 2
+    for name in made:
+        assert f"policy_arn = aws_iam_policy.{name}.arn" in text
+        assert f"to       = aws_iam_policy.{name}\n" in text
+    assert text.count('_policy_1_exists" {') == 2
+    assert re.search(r'variable "myrolea_\w+_policy_1_exists" \{[^}]*default     = false', text)
+
+
 def test_only_the_account_that_is_meant_is_touched() -> None:
     for form in ALL.values():
         providers = form.terraform.text.count('provider "aws"')

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from roles.policies.document import PolicyDocument, Statement
 from roles.policies.ownership import BUCKET_SIDS, GRANT_SIDS, TRUST_SIDS
-from roles.provisioning.handoff.work import BucketItem, InlineItem, ProfileItem, RoleItem, work_for
+from roles.provisioning.handoff.work import BucketItem, InlineItem, ManagedItem, ProfileItem, RoleItem, work_for
 from roles.provisioning.plan import slot_of
-from roles.provisioning.resources import DesiredDocument, DesiredPolicies, DesiredRole, ObservedRole, Step
+from roles.provisioning.resources import DesiredDocument, DesiredRole, ObservedRole, Step
 from roles.values.arns import MANAGED_TAGS
 from tests.provisioning.handoff import cases
-from tests.provisioning.handoff.cases import READABLE, UNREADABLE, changes, documents, seen, source, target
+from tests.provisioning.handoff.cases import READABLE, UNREADABLE, changes, documents, seen, source, spilled, target
 
 # --- nothing to do ---
 
@@ -97,15 +97,33 @@ def test_role_made_for_its_trust_only_gets_the_placeholder() -> None:
     assert "create-role" in text
 
 
-def test_managed_policies_are_left_to_be_made_by_hand_and_every_form_says_so() -> None:
-    policy = PolicyDocument((Statement({"Sid": "XacctAssume", "Resource": ["x"]}),))
-    wish = DesiredPolicies(UNREADABLE, cases.ROLE_A, (policy, policy))
+def test_every_form_makes_the_managed_policies_after_the_role() -> None:
+    wish = spilled(2)
+    items = work_for(changes([wish, *source()]), UNREADABLE).items
+    assert isinstance(items[-1], ManagedItem)
+    assert [arn.rpartition("/")[2] for arn, _ in items[-1].wished] == ["xacct-MyRoleA-1", "xacct-MyRoleA-2"]
     forms = documents([*source(), wish])
     for form in (forms.cloudformation, forms.terraform, forms.cli, forms.console):
-        (sentence,) = [one for one in form.left_out if "managed polic" in one]
-        assert "2 customer managed policies, xacct-MyRoleA-1 and on" in sentence
-        assert form.text
-    assert documents([replace(wish, documents=())]).is_empty
+        assert "xacct-MyRoleA-2" in form.text and "Target1" in form.text and "/xacct-portal/" in form.text
+        assert form.left_out == ()
+        assert "xacct-MyRoleA-2" not in documents(source()).cli.text
+
+
+def test_managed_policies_that_are_not_needed_any_more_are_deleted_by_script_and_console_alone() -> None:
+    forms = documents([spilled(1, known=3)])
+    for form in (forms.cli, forms.console):
+        assert "xacct-MyRoleA-3" in form.text and form.left_out == ()
+    for form in (forms.cloudformation, forms.terraform):
+        assert "xacct-MyRoleA-3" not in form.text.replace("# NOT IN THIS FILE", "").partition("Resources:")[2]
+        assert form.left_out == (
+            "Deleting the managed policies xacct-MyRoleA-2, xacct-MyRoleA-3 of MyRoleA: a "
+            f"{'template' if form is forms.cloudformation else 'configuration'} only adds. Use the script or the "
+            "console for it.",
+        )
+    gone = documents([spilled(0, known=1)])
+    assert (gone.cloudformation.text, gone.terraform.text) == ("", "")
+    assert "remove_policy" in gone.cli.text
+    assert documents([spilled(0)]).is_empty
 
 
 def test_what_a_roles_own_policy_gives_of_buckets_is_an_inline_policy_of_the_target() -> None:

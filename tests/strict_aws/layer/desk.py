@@ -26,8 +26,9 @@ _KNOWN_KEYS = {
     *("aws:tokenissuetime", "aws:sourceidentity", "aws:multifactorauthpresent", "aws:resourceaccount"),
     *("aws:principalisawsservice", "aws:tagkeys", "aws:viaawsservice", "s3:resourceaccount"),
     *("s3:prefix", "s3:delimiter", "s3:max-keys", "iam:permissionsboundary", "iam:passedtoservice"),
+    "iam:policyarn",
 }
-_KNOWN_STARTS = ("aws:principaltag/", "aws:requesttag/", "sts:", "s3:x-amz-")
+_KNOWN_STARTS = ("aws:principaltag/", "aws:requesttag/", "iam:resourcetag/", "sts:", "s3:x-amz-")
 
 
 class Desk(Protocol):

@@ -18,7 +18,11 @@ from tests.strict_aws.rules.principals import aws_principals, with_principals
 
 _WRITES = ("Create", "Put", "Update", "Delete", "Attach", "Detach", "Tag", "Untag", "Add", "Remove")
 # IAM API Reference: tags in these calls need a permission of their own.
-_TAGGING = {"CreateRole": "iam:TagRole", "CreateInstanceProfile": "iam:TagInstanceProfile"}
+_TAGGING = {
+    "CreateRole": "iam:TagRole",
+    "CreatePolicy": "iam:TagPolicy",
+    "CreateInstanceProfile": "iam:TagInstanceProfile",
+}
 
 
 class IamDesk:
@@ -68,6 +72,7 @@ class IamDesk:
         context = {
             **context_of(request, caller),
             "iam:permissionsboundary": parameters.get("PermissionsBoundary"),
+            **self._about(action, parameters, caller.account),
             "aws:tagkeys": list(tags) or None,
             **{f"aws:requesttag/{key}".lower(): value for key, value in tags.items()},
         }
@@ -81,12 +86,30 @@ class IamDesk:
             role = self._role_arn(parameters, caller.account)
             yield Question("iam:PassRole", role, caller.account, context)
 
+    def _about(self, action: str, parameters: Mapping[str, str], account: str) -> dict[str, str | None]:
+        """Return what conditions of IAM's own can ask about the call: the policy it attaches, the entity's tags.
+
+        IAM User Guide, "IAM and AWS STS condition context keys": `iam:ResourceTag` is about users and roles.
+        """
+        about: dict[str, str | None] = {}
+        if action.startswith(("Attach", "Detach")):
+            about["iam:policyarn"] = parameters.get("PolicyArn")
+        if "InstanceProfileName" not in parameters:
+            role, user = parameters.get("RoleName"), parameters.get("UserName")
+            entity = self._shared.world.role(account, role) if role else None
+            entity = self._shared.world.user(account, user) if user else entity
+            tags = entity.tags if entity else {}
+            about |= {f"iam:resourcetag/{key}".lower(): value for key, value in tags.items()}
+        return about
+
     def _resource(self, action: str, parameters: Mapping[str, str], account: str) -> str:
         profile = parameters.get("InstanceProfileName")
         if profile and action == "CreateInstanceProfile":
             return f"arn:aws:iam::{account}:instance-profile{parameters.get('Path', '/')}{profile}"
         if profile:
             return self._shared.world.instance_profile_arn(account, profile)
+        if action == "CreatePolicy":
+            return f"arn:aws:iam::{account}:policy{parameters.get('Path', '/')}{parameters.get('PolicyName', '')}"
         if "RoleName" in parameters:
             return self._role_arn(parameters, account)
         if "UserName" in parameters:
