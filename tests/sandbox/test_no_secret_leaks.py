@@ -58,7 +58,7 @@ class Day:
 
     def __init__(self, world: World, log: CallLog) -> None:
         self.world, self.log = world, log
-        self.made: list[str] = []  # bearers and codes
+        self.made: list[str] = []  # every bearer and code, also of a request that failed afterwards
         self.pages: dict[str, str] = {}
         self.shown: dict[str, str] = {}  # the answers that are there to show a secret
         self.reports: list[str] = []
@@ -118,11 +118,19 @@ def day(
     aws: CallLog,
     sandbox_server: SandboxServer,
     procedure: factories.Procedure,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Day]:
     settings.CACHES = cache_settings(request.param)
     call_command("createcachetable", verbosity=0)
     backend.clear()
     made = Day(World(sandbox_server.endpoint_url, procedure), aws)
+    real = bearers._new_text
+
+    def noted(prefix: str) -> str:
+        made.made.append(real(prefix))
+        return made.made[-1]
+
+    monkeypatch.setattr(bearers, "_new_text", noted)
     got_request_exception.connect(made.report)
     yield made
     got_request_exception.disconnect(made.report)
@@ -177,7 +185,7 @@ def bob_sets_up_tools(day: Day) -> None:
     code = authorise(day.browser, "/".join(map(str, day.access)))
     answer = day.browser.post(reverse("collect_bearer"), {"code": code, "verifier": VERIFIER})
     program = json.loads(answer.content)["bearer"]
-    day.made += [found[0], code, program]
+    assert day.made == [found[0], code, program]
     day.shown |= {"fresh": page, "container": day.collected(found[0]), "program": day.collected(program)}
     assert hits(day.log.secrets, day.shown) == ["credentials", "container", "program"]
     day.pages["code used twice"] = day.browser.post(
@@ -253,7 +261,7 @@ def test_no_secret_is_anywhere_but_encrypted_in_the_cache(
     places |= {f"report {number}": text for number, text in enumerate(day.reports)} | day.pages
     assert row.cache_key in places["cache"] and row.access_key_id in places["database"]
     assert "roles.reconcile_run" in places["queue"] and "DEBUG" in places["log"]
-    assert len(day.log.secrets) >= 14 and len(day.made) == 3
+    assert len(day.log.secrets) >= 14 and len(day.made) == 5
     assert hits(day.secrets, places) == []
     assert hits(day.secrets, day.shown) == list(day.shown), "what is there to be shown is found"
 
