@@ -192,7 +192,7 @@ def _why_not_here(step: ProvisioningStep) -> str:
 def _why_not_by_owner(step: ProvisioningStep) -> str:
     if not is_shared(step):
         return (
-            f"Account {step.account_id} is its owner's to change, and no form of the documents makes managed policies. "
+            f"Account {step.account_id} is its owner's to change, and managed policies are not put back there. "
             "The step shows them: have the owner make, or delete, them by hand."
         )
     if not any(part.is_changed for part in _parts(step)):

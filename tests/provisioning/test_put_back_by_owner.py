@@ -11,10 +11,10 @@ from roles.models import AuditEvent, AwsAccount, BucketGrant, GroupRole, Provisi
 from roles.models.choices import RunStatus, StepStatus
 from roles.operations.retry_run import retry_run
 from roles.provisioning import for_owners, kept, preview
-from roles.provisioning.as_before import UNDONE_BY_OWNER
+from roles.provisioning.as_before import UNDONE, UNDONE_BY_OWNER
 from roles.provisioning.handoff import HandoffDocuments
 from roles.provisioning.owners import RETRIED
-from roles.provisioning.recording import OWNER_TELLS
+from roles.provisioning.recording import OWNER_SEEN, OWNER_TELLS
 from tests import factories
 from tests.provisioning.conftest import BUCKET, ROLE_A, ROLE_B, reconciled, sids, unmap
 from tests.provisioning.test_owners import applied, handed, source_handed
@@ -24,6 +24,7 @@ from tests.strict_aws.watched import WatchedAws
 __all__ = ["handed", "scans", "source_handed"]
 pytestmark = pytest.mark.django_db
 B = "222222222222"
+PROVISIONER = f"arn:aws:iam::{B}:role/xacct-provisioner"
 
 
 @pytest.fixture
@@ -81,6 +82,7 @@ def test_what_was_handed_out_is_not_taken_for_nothing_once_the_portal_may_write(
 ) -> None:
     step = bucket_step(lowered(mapping))
     handed.account_b.access_mode = "assume-role"
+    handed.account_b.provisioner_role_arn = PROVISIONER
     handed.account_b.save()
     with pytest.raises(Conflict, match="does not know what was there"):
         asking(step, seen="0" * 64)()
@@ -115,7 +117,9 @@ def test_the_documents_are_of_that_one_alone_and_have_what_goes_back(aws: Watche
         assert "s3:DeleteObject" in form.text
         assert "XacctTrust" not in form.text
     assert "## Put back the bucket policy of example-data" in documents.console.text
-    assert documents.cloudformation.text == "" and documents.cloudformation.left_out
+    template = documents.cloudformation.text
+    assert "s3:DeleteObject" in template and "XacctTrust" not in template
+    assert "=true" in template and "Default: 'false'" in template  # a policy that is there must not be replaced
     wished = for_owners.documents_for_owner(AwsAccount.objects.get(account_id=B))
     assert "s3:DeleteObject" not in wished.console.text
 
@@ -166,11 +170,33 @@ def test_what_was_read_before_the_account_was_handed_over_counts_too(
     mapping = procedure.map()
     reconciled(mapping)
     step = bucket_step(lowered(mapping))
-    procedure.account_b.access_mode = "handoff"
+    procedure.account_b.access_mode, procedure.account_b.provisioner_role_arn = "handoff", ""
     procedure.account_b.save()
     (change,) = plan_of(step).changes
     assert change.after is not None and "PartnerReads" not in sids(change.after)
     assert "s3:DeleteObject" in actions(change.after)
+
+
+def test_where_the_owner_lets_the_portal_read_the_plan_is_compared_with_what_is_there(
+    aws: WatchedAws, procedure: factories.Procedure
+) -> None:
+    mapping = procedure.map()
+    reconciled(mapping)
+    step = bucket_step(lowered(mapping))
+    procedure.account_b.access_mode = "handoff"
+    procedure.account_b.save()
+    (change,) = plan_of(step).changes
+    assert change.before is not None and "PartnerReads" in sids(change.after or {})
+    assert "s3:DeleteObject" in actions(change.after)
+    assert UNDONE in change.warnings
+    BucketGrant.objects.update(access="READ_WRITE")
+    assert UNDONE not in plan_of(step).changes[0].warnings
+    policy = dict(aws.bucket_policies["example-data"])
+    run = done(ordered(step))
+    assert (run.status, run.steps.get().hint) == (RunStatus.NEEDS_OWNER, OWNER_SEEN)
+    assert aws.bucket_policies["example-data"] == policy
+    aws.bucket_policies["example-data"] = run.steps.get().after
+    assert done(ordered(step)).status == RunStatus.IN_SYNC
 
 
 def test_an_inline_policy_goes_back_in_all_its_parts(aws: WatchedAws, source_handed: factories.Procedure) -> None:

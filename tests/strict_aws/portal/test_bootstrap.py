@@ -1,6 +1,6 @@
 """The provisioner role on the strict AWS, with the generated policy as it is: nothing of it is widened here.
 
-IAM is asked with full ARNs, for what a call brings along (`iam:TagRole`, `iam:TagPolicy`, `iam:PassRole`), and its own
+IAM is asked with full ARNs, for what a call brings along (`iam:TagRole` and the like, `iam:PassRole`), and its own
 conditions (`iam:PolicyARN`, `iam:ResourceTag`) are judged.
 """
 
@@ -28,6 +28,7 @@ from tests.sandbox.test_bootstrap import *  # noqa: F403
 # What the sandbox alone does not ask for, and the step that needs it.
 ASKED = {
     "iam:TagRole": plain.Breaks(1),
+    "iam:TagInstanceProfile": plain.Breaks(1),
     "iam:PassRole": plain.Breaks(1),
     "iam:TagPolicy": plain.Breaks(2, when="mapped full"),
 }
