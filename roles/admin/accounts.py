@@ -51,8 +51,8 @@ class AwsAccountAdmin(PortalModelAdmin):
             "Quotas",
             {
                 "fields": ("trust_policy_characters",),
-                "description": "Only where AWS has raised it. Test connection compares it with AWS's own number, if "
-                "the portal may read that (iam:GetAccountSummary).",
+                "description": "Only where AWS has raised it. Testing the connection compares it with AWS's own "
+                "number, if the portal may read that (iam:GetAccountSummary).",
             },
         ),
     )

@@ -19,6 +19,7 @@ TYPED = {
     "partition": "aws",
     "region": "us-east-1",
     "access_mode": "ambient",
+    "trust_policy_characters": "2048",
     "provisioner_role_arn": "",
     "external_id": "",
 }

@@ -45,6 +45,7 @@ def saving(procedure: factories.Procedure, mapping: GroupRole, what: str) -> tup
                 "name": account.name,
                 "region": account.region,
                 "access_mode": "assume-role",
+                "trust_policy_characters": 2048,
                 "provisioner_role_arn": "arn:aws:iam::222222222222:role/other-provisioner",
                 "external_id": account.external_id,
             },

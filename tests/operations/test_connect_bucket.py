@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -250,7 +251,10 @@ def test_a_source_role_under_a_path_is_found_by_its_name(alice: User) -> None:
 def test_the_page_connects_a_bucket(alice: User, client: Any) -> None:
     client.force_login(alice)
     typed = {name: value for name, value in TYPED.items() if value is not None} | {"attribution": "on"}
-    response = client.post(reverse("admin:connect_bucket"), {**typed, "step": "confirm"})
+    address = reverse("admin:connect_bucket")
+    shown = re.search(r'name="expected_plan" value="(\w+)"', client.post(address, typed).content.decode())
+    assert shown is not None
+    response = client.post(address, {**typed, "step": "confirm", "expected_plan": shown[1]})
     mapping = GroupRole.objects.get()
     assert response["Location"] == reverse("admin:roles_grouprole_change", args=[mapping.pk])
     assert event("mapping.added").request_id == response["X-Request-ID"]

@@ -53,7 +53,7 @@ B = AccountAccess(
     role_arn="arn:aws:iam::222222222222:role/xacct-provisioner",
     external_id="example-external-id",
 )
-HANDED_OFF = replace(B, mode=AccessMode.HANDOFF)
+HANDED_OFF = replace(B, mode=AccessMode.HANDOFF, role_arn="")
 # Documents take long to draw, and a busy machine longer; neither says anything about the plan.
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 EC2 = Statement({"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"})
