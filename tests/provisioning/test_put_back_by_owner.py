@@ -189,7 +189,7 @@ def test_where_the_owner_lets_the_portal_read_the_plan_is_compared_with_what_is_
     assert change.before is not None and "PartnerReads" in sids(change.after or {})
     assert "s3:DeleteObject" in actions(change.after)
     assert UNDONE in change.warnings
-    BucketGrant.objects.update(access="READ_WRITE")
+    BucketGrant.objects.update(access="READWRITE")
     assert UNDONE not in plan_of(step).changes[0].warnings
     policy = dict(aws.bucket_policies["example-data"])
     run = done(ordered(step))
