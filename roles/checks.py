@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 from django.conf import settings
@@ -108,6 +109,21 @@ def check_shared_cache(**_kwargs: Any) -> list[CheckMessage]:
             "CACHE_URL names a cache that each process has for itself.",
             hint="Use redis://… or, unset, the database: tokens are cached and forgotten for all processes.",
             id="roles.W002",
+        )
+    ]
+
+
+@register(Tags.security)
+def check_endpoint_holds_no_secret(**_kwargs: Any) -> list[CheckMessage]:
+    """E005: the endpoint is shown to everybody, with what there is to paste into tools."""
+    parts = urlsplit(settings.XACCT_AWS_ENDPOINT_URL)
+    if parts.username is None and parts.password is None:
+        return []
+    return [
+        Error(
+            "XACCT_AWS_ENDPOINT_URL holds a name or a password, and is shown to everybody.",
+            hint="Leave out what stands before the '@'.",
+            id="roles.E005",
         )
     ]
 

@@ -99,6 +99,19 @@ def test_sandbox_in_production_is_warned_of(settings: Any) -> None:
     assert [found.id for found in checks.check_endpoint()] == ["roles.W003"]
 
 
+@pytest.mark.parametrize("url", ["http://me:secret@127.0.0.1:4566", "https://me@aws.example.com"])
+def test_an_endpoint_with_a_name_or_password_is_refused_and_not_shown(settings: Any, url: str) -> None:
+    settings.XACCT_AWS_ENDPOINT_URL = url
+    (found,) = checks.check_endpoint_holds_no_secret()
+    assert found.id == "roles.E005" and "secret" not in f"{found.msg}{found.hint}"
+
+
+@pytest.mark.parametrize("url", ["", "http://127.0.0.1:4566"])
+def test_an_endpoint_alone_is_fine(settings: Any, url: str) -> None:
+    settings.XACCT_AWS_ENDPOINT_URL = url
+    assert checks.check_endpoint_holds_no_secret() == []
+
+
 def test_aws_itself_is_fine(settings: Any) -> None:
     settings.XACCT_AWS_ENDPOINT_URL = ""
     assert checks.check_endpoint() == []

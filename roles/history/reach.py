@@ -27,13 +27,14 @@ from roles.models import (
     Suspension,
     User,
 )
-from roles.models.choices import AccessLevelChoice, RunStatus
+from roles.models.choices import AccessLevelChoice, RunStatus, StepAction, StepStatus
 from roles.models.intervals import Interval
 from roles.permissions import Rule, require
 from roles.policies.session import Grant, effective_grants
 from roles.values.arns import AccessLevel
 from roles.values.spans import Span
 
+BUCKET_POLICY_STEP = 6  # of the procedure; step 7 is about the bucket too, but does not read its policy
 CREDENTIALS_LAST = timedelta(hours=1)  # role chaining's limit: what was handed out before may have worked so long
 
 
@@ -65,7 +66,7 @@ class Way:
 
     `level` and `prefix` are what the narrowing left of the grant. `narrowed_by` is the event that narrowed it so, None
     for how it was made. `set_up_by` is the first run that had all of it in AWS, None if no run had until the end of the
-    time asked about: then nobody could use it, and `members` is empty.
+    time asked about: AWS may have had it all the same, as a run that fails at one thing has done others.
     """
 
     mapping: GroupRole
@@ -87,7 +88,8 @@ class Way:
 class Reach:
     """What was found. `policy` is the step that last read the bucket's policy before the end of the time, if any did.
 
-    `waiting` are ways that were wished for, but not set up in AWS.
+    `waiting` are ways that were wished for, but whose mapping had never been set up in AWS: the broker hands out
+    nothing for such a one.
     """
 
     ways: tuple[Way, ...]
@@ -114,13 +116,17 @@ def who_could_reach(user: User, wanted: ReachFilter) -> Reach:
     require(user, Rule.VIEW_HISTORY)
     # Credentials of an hour before may still have worked.
     looked_at = Span(wanted.during.start - CREDENTIALS_LAST, wanted.during.end)
-    ways = list(_ways(wanted, looked_at))
-    found = [way for way in ways if way.members]
-    waiting = [way for way in ways if way.set_up_by is None]
-    return Reach(tuple(found), tuple(waiting), _policy_read(wanted))
+    ways, waiting = [], []
+    for way, is_waiting in _ways(wanted, looked_at):
+        if is_waiting:
+            waiting.append(way)
+        elif way.members:
+            ways.append(way)
+    return Reach(tuple(ways), tuple(waiting), _policy_read(wanted))
 
 
-def _ways(wanted: ReachFilter, looked_at: Span) -> Iterator[Way]:
+def _ways(wanted: ReachFilter, looked_at: Span) -> Iterator[tuple[Way, bool]]:
+    """Yield the ways, each with whether nobody could use it yet because its mapping was never set up."""
     paths = list(_paths(wanted, looked_at))
     mappings = list({mapping.pk: mapping for mapping, _, _ in paths}.values())
     narrowings = _narrowings(mappings, looked_at)
@@ -129,14 +135,16 @@ def _ways(wanted: ReachFilter, looked_at: Span) -> Iterator[Way]:
     runs = _runs({mapping.role_id for mapping in mappings}, looked_at)
     for mapping, chain, grant in paths:
         wished_at = max(mapping.started_at, chain.started_at, grant.started_at)
-        run = _first_after(runs[mapping.role_id], wished_at)
+        proof = next((run for run in runs[mapping.role_id] if run.started_at >= wished_at), None)
+        since = next((run.finished_at for run in runs[mapping.role_id] if run.finished_at >= mapping.started_at), None)
         gone = stopped.on_the_way(mapping, chain, grant)
         for one in narrowings[mapping.pk]:
             left = _left(grant, one, wanted.level)
             spans = _while_all(one.span, mapping, chain, grant)
             if left is not None and spans:
-                people = _could(members[mapping.group_id], _usable(spans, run, gone), wanted.during)
-                yield Way(mapping, chain, grant, left.level, left.prefix, one.by, run, tuple(people))
+                people = tuple(_could(members[mapping.group_id], _usable(spans, since, gone), wanted.during))
+                way = Way(mapping, chain, grant, left.level, left.prefix, one.by, proof, people)
+                yield way, since is None
 
 
 def _paths(wanted: ReachFilter, looked_at: Span) -> Iterator[tuple[GroupRole, AssumeRoleGrant, BucketGrant]]:
@@ -255,24 +263,23 @@ class _Stopped:
         return [*self._groups[mapping.group_id], *(span for one in accounts for span in self._accounts[one])]
 
 
-def _runs(role_ids: Iterable[int], looked_at: Span) -> Mapping[int, list[ProvisioningRun]]:
-    """Return the runs that had AWS in line before the end of `looked_at`, by source role, first finished first."""
+def _runs(role_ids: Iterable[int], looked_at: Span) -> Mapping[int, list[Any]]:
+    """Return the runs that had AWS in line before the end of `looked_at`, by source role, first finished first.
+
+    The broker hands out credentials for a mapping once one of them ended after it began, whatever was granted since.
+    One that began after something was wished had read it, and so proves that AWS had it.
+    """
     rows = ProvisioningRun.objects.reconciling().filter(
         role__in=set(role_ids), status=RunStatus.IN_SYNC, finished_at__lt=looked_at.end, started_at__isnull=False
     )
     return _by("role_id", rows.only("id", "role_id", "started_at", "finished_at").order_by("finished_at"))
 
 
-def _first_after(runs: Iterable[ProvisioningRun], moment: datetime) -> ProvisioningRun | None:
-    """Return the first run that began after `moment`, and so had read what was wished by then."""
-    return next((run for run in runs if run.started_at and run.started_at >= moment), None)
-
-
-def _usable(spans: Iterable[Span], run: ProvisioningRun | None, gone: Sequence[Span]) -> list[Span]:
-    """Return what is left of `spans` after `run` had set all up, without `gone`."""
-    if run is None or run.finished_at is None:
+def _usable(spans: Iterable[Span], since: datetime | None, gone: Sequence[Span]) -> list[Span]:
+    """Return what is left of `spans` from `since` on, None for never, without `gone`."""
+    if since is None:
         return []
-    ready = [part for span in spans for part in span.between(run.finished_at, None)]
+    ready = [part for span in spans for part in span.between(since, None)]
     return [part for span in ready for part in span.without(gone)]
 
 
@@ -330,5 +337,11 @@ def _could(
 def _policy_read(wanted: ReachFilter) -> ProvisioningStep | None:
     if wanted.bucket is None:
         return None
-    rows = ProvisioningStep.objects.filter(resource=str(wanted.bucket.arn), started_at__lt=wanted.during.end)
+    rows = ProvisioningStep.objects.filter(
+        Q(before__isnull=False) | Q(action=StepAction.CREATE),  # others asked an owner, who reads it alone
+        resource=str(wanted.bucket.arn),
+        step=BUCKET_POLICY_STEP,
+        status=StepStatus.DONE,
+        started_at__lt=wanted.during.end,
+    )
     return rows.select_related("run").order_by("-id").first()

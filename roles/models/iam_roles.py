@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Lower
 
 from roles.models.accounts import AwsAccount
-from roles.models.choices import RoleOwnership
-from roles.models.intervals import Interval, ends_after_start
+from roles.models.choices import RoleOwnership, RunPurpose, RunStatus
+from roles.models.intervals import Interval, IntervalQuerySet, ends_after_start
 from roles.models.validators import validate_policy_arn, validate_role_name, validate_role_path
 from roles.values.accounts import AccountId, Partition
 from roles.values.arns import RoleArn
@@ -76,11 +78,24 @@ class IamRole(models.Model):
         return RoleArn(Partition(self.account.partition), AccountId(self.account.account_id), self.name, self.path)
 
 
+class AssumeRoleGrantQuerySet(IntervalQuerySet):
+    """Grants by what AWS may know of them."""
+
+    def maybe_in_aws(self) -> Self:
+        """Return the open grants, and those that a run may have written and none has found gone since they ended."""
+        source, run = IamRole.objects.filter(pk=OuterRef("source")), Q(runs__purpose=RunPurpose.RECONCILE)
+        in_sync_since = run & Q(runs__status=RunStatus.IN_SYNC, runs__started_at__gte=OuterRef("ended_at"))
+        is_there = Exists(source.filter(run)) & ~Exists(source.filter(in_sync_since))
+        return self.filter(Q(ended_at__isnull=True) | is_there)
+
+
 class AssumeRoleGrant(Interval):
     """ "Source role may assume target role": steps 2, 3 and 5 of the procedure."""
 
     source = models.ForeignKey(IamRole, on_delete=models.PROTECT, related_name="grants_as_source")
     target = models.ForeignKey(IamRole, on_delete=models.PROTECT, related_name="grants_as_target")
+
+    objects = AssumeRoleGrantQuerySet.as_manager()  # type: ignore[misc]  # narrows the base's manager
 
     class Meta:
         verbose_name = "assume-role grant"

@@ -77,7 +77,7 @@ def _always_bounded(targets: Collection[IamRole]) -> set[int]:
 
     They may do more in AWS than their bucket grants say: `tokens.scope.UsableTarget` has which.
     """
-    sources = AssumeRoleGrant.objects.open().filter(source__in=[role.pk for role in targets])
+    sources = AssumeRoleGrant.objects.maybe_in_aws().filter(source__in=[role.pk for role in targets])
     adopted = {role.pk for role in targets if role.ownership == RoleOwnership.ADOPTED}
     return adopted | set(sources.values_list("source", flat=True))
 

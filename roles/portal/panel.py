@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 
 from django.conf import settings
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
 from django.template.loader import render_to_string
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -70,6 +70,7 @@ def panel_of(request: HttpRequest, token: Token, *, slot: str) -> SafeString:
     address = request.build_absolute_uri("/")
     place = formats.Place(token.region, settings.XACCT_AWS_ENDPOINT_URL)
     frame = _frame(
+        get_script_prefix(),
         is_attributed=token.attributed,
         is_taken_by_sdks=container_blocks.is_taken_by_sdks(address),
         has_console=aws_console.is_available(),
@@ -86,17 +87,22 @@ def panel_of(request: HttpRequest, token: Token, *, slot: str) -> SafeString:
             ", ", '<span class="xp-mono">{}/{}</span>', ((grant.bucket.name, grant.prefix) for grant in token.grants)
         ),
         portal=address,
-        fresh=_path("credentials_fresh", *ids),
-        console=_path("aws_console", *ids),
-        sign_in=container_blocks.program_sign_in(address.rstrip("/") + _path("xacct_credentials"), access),
+        fresh=_path(get_script_prefix(), "credentials_fresh", *ids),
+        console=_path(get_script_prefix(), "aws_console", *ids),
+        sign_in=container_blocks.program_sign_in(
+            address.rstrip("/") + _path(get_script_prefix(), "xacct_credentials"), access
+        ),
         config=container_blocks.program_profile(access, place),
         **{shape.name: shape.text_of(token.credentials, place) for shape in SHAPES},
     )
 
 
-@cache
-def _frame(*, is_attributed: bool, is_taken_by_sdks: bool, has_console: bool) -> str:
-    """Return the HTML with a hole for each value, as `str.format` knows them. `format_html` escapes what goes in."""
+@lru_cache(maxsize=PATHS_KEPT)
+def _frame(_prefix: str, *, is_attributed: bool, is_taken_by_sdks: bool, has_console: bool) -> str:
+    """Return the HTML with a hole for each value, as `str.format` knows them. `format_html` escapes what goes in.
+
+    `_prefix` is where the portal is mounted, which a proxy may say with each request: addresses begin with it.
+    """
     shown = {
         "shapes": SHAPES,
         "is_attributed": is_attributed,
@@ -107,5 +113,5 @@ def _frame(*, is_attributed: bool, is_taken_by_sdks: bool, has_console: bool) ->
 
 
 @lru_cache(maxsize=PATHS_KEPT)
-def _path(name: str, *ids: int) -> str:
+def _path(_prefix: str, name: str, *ids: int) -> str:
     return reverse(name, args=ids)

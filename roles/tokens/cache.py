@@ -142,9 +142,19 @@ def is_first(what: str, *, seconds: int) -> bool:
     """Return whether nobody asked this about `what` in the last `seconds`. A cache that is down says yes."""
     try:
         with _explained():
-            return bool(cache.add(f"xacct-first:{_keyed_hash('first', what, settings.SECRET_KEY)}", 1, timeout=seconds))
+            return bool(cache.add(_first_key(what), 1, timeout=seconds))
     except CacheDown:
         return True
+
+
+def forget_first(what: str) -> None:
+    """Let the next who asks `is_first` about `what` be the first. A cache that is down forgets by itself."""
+    with contextlib.suppress(CacheDown), _explained():
+        cache.delete(_first_key(what))
+
+
+def _first_key(what: str) -> str:
+    return f"xacct-first:{_keyed_hash('first', what, settings.SECRET_KEY)}"
 
 
 @dataclass(slots=True)

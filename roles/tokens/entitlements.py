@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from roles.models import AwsAccount, Bucket, GroupRole, IamRole, User, UserGroup
+from roles.models.choices import RunPurpose, RunStatus
 from roles.models.suspensions import in_words
 from roles.tokens.statements import Known, Statement, Tables
 
@@ -36,10 +37,15 @@ def _why_disabled(column: str, of: str) -> str:
     return f"(SELECT stop.reason FROM roles_suspension stop WHERE stop.{column} = {of} AND stop.ended_at IS NULL)"  # noqa: S608  # as below
 
 
+_RUN = (
+    f"SELECT 1 FROM roles_provisioningrun run WHERE run.role_id = target.id AND run.purpose = '{RunPurpose.RECONCILE}'"  # noqa: S608  # as below
+)
 _SELECT = f"""
 SELECT {_TABLES.columns}, opened.access, opened.prefix, opened.multipart_cleanup,
        EXISTS (SELECT 1 FROM roles_assumerolegrant onward
-               WHERE onward.source_id = target.id AND onward.ended_at IS NULL),
+               WHERE onward.source_id = target.id AND (onward.ended_at IS NULL OR (
+                   EXISTS ({_RUN}) AND
+                   NOT EXISTS ({_RUN} AND run.status = '{RunStatus.IN_SYNC}' AND run.started_at >= onward.ended_at)))),
        EXISTS (SELECT 1 FROM roles_grouprole_buckets named WHERE named.grouprole_id = mapping.id),
        EXISTS (SELECT 1 FROM roles_grouprole_buckets named
                WHERE named.grouprole_id = mapping.id AND named.bucket_id = opened.bucket_id),
@@ -100,7 +106,10 @@ class _More(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A target role that a mapping reaches. `assumes_others`: it is itself the source role of an open grant."""
+    """A target role that a mapping reaches.
+
+    `assumes_others`: it is itself the source role of a grant that is open, or that no run has taken out of AWS since.
+    """
 
     role: IamRole
     assumes_others: bool

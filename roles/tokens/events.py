@@ -96,10 +96,14 @@ def note_reuse(asked: Asked, held: CachedToken) -> None:
         return
     if len(_told) >= TOLD_MAX:
         _told.clear()
+    what, seconds = f"token.reused:{json.dumps(use)}", int((expires_at - timezone.now()).total_seconds())
+    if cache.is_first(what, seconds=seconds):
+        try:
+            _record_of_one("token.reused", asked, held)
+        except BaseException:
+            cache.forget_first(what)  # the next request tells it
+            raise
     _told[use] = None
-    seconds = int((expires_at - timezone.now()).total_seconds())
-    if cache.is_first(f"token.reused:{json.dumps(use)}", seconds=seconds):
-        _record_of_one("token.reused", asked, held)
 
 
 def record_refused(

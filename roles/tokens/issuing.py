@@ -56,9 +56,11 @@ def _issued(asked: Asked, *, keep: bool, before_call: Callable[[], None] = lambd
     ends_at, began = _end_of_session(asked.session), timezone.now()
     held = role_chain.assume(asked.actor, asked.mapping, asked.target, before_call=before_call)
     until = cache.kept_until(held.credentials.expires_at, ends_at, asked.mapping.expires_at)
-    row = _put_on_record(asked, held, until, keep=keep)
+    row, replaced = _put_on_record(asked, held, until, keep=keep)
     try:
         is_kept = keep and _kept(asked.key, held, until)
+        if is_kept:  # until here the one before lies there, and who forgets tokens has to find it
+            IssuedToken.objects.filter(pk__in=replaced).update(evicted_at=timezone.now())
         _check_again(asked)
         _check_cut_off(asked, held, began)
     except PortalError:
@@ -108,22 +110,21 @@ def _check_cut_off(asked: Asked, held: CachedToken, began: datetime) -> None:
         raise TokenUnavailable("Your credentials were cut off at this moment.", hint="Try again in a second.")
 
 
-def _put_on_record(asked: Asked, held: CachedToken, until: datetime, *, keep: bool) -> IssuedToken:
-    """Write down that AWS issued it, without its secrets, and that it replaces what was at its place.
+def _put_on_record(asked: Asked, held: CachedToken, until: datetime, *, keep: bool) -> tuple[IssuedToken, list[int]]:
+    """Write down that AWS issued it, without its secrets. Return its row, and the ids of those that it replaces.
 
-    Three transactions on purpose: whoever changes a mapping holds its row or the history's lock and may want the
+    Two transactions on purpose: whoever changes a mapping holds its row or the history's lock and may want the
     other, so nothing here holds one while it waits for the next. The event is first: what AWS did is true whatever
     happens here.
     """
     replaced = IssuedToken.objects.cached().filter(cache_key=asked.key) if keep else IssuedToken.objects.none()
-    replaces = list(replaced.values_list("access_key_id", flat=True))
-    events.record_issued(asked, held, replaces=replaces, cached=keep)
-    replaced.update(evicted_at=timezone.now())
+    before = dict(replaced.values_list("pk", "access_key_id"))
+    events.record_issued(asked, held, replaces=list(before.values()), cached=keep)
     row = events.row_of(asked, held)
     row.cached_until = until if keep else None
     row.evicted_at = None if keep else timezone.now()
     row.save(force_insert=True)
-    return row
+    return row, list(before)
 
 
 def _take_back(asked: Asked, row: IssuedToken) -> None:

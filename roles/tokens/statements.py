@@ -7,6 +7,7 @@ carry it out: of the 1.8 ms that it took for a warm token, 1.4 were planning (`b
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -64,11 +65,21 @@ class Tables:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Statement:
-    """A SELECT with a `%s` for each parameter and no other percent sign. `name` is what PostgreSQL knows it by."""
+    """A SELECT with a `%s` for each parameter and no other percent sign.
 
-    name: str
+    PostgreSQL knows it by `name`: what it is called and a digest of its text, so that no connection that outlives a
+    release answers with the one of before.
+    """
+
+    called: str
     text: str
+    name: str = field(init=False)
     _prepared_on: WeakSet[Any] = field(default_factory=WeakSet, repr=False)
+
+    def __post_init__(self) -> None:
+        """Name it."""
+        digest = hashlib.sha256(self.text.encode()).hexdigest()[:12]
+        object.__setattr__(self, "name", f"{self.called}_{digest}")
 
     def rows(self, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Return the answer. One query, by a plan that the connection keeps, if it may keep any."""

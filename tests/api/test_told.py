@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import DatabaseError
 from django.urls import reverse
 from django.utils import timezone
 
@@ -42,6 +43,22 @@ def test_a_token_from_the_cache_is_told_once_for_each_program_with_all_of_the_fi
     assert (event.address, event.user_agent) == ("127.0.0.1", AGENT)
     tool.ask(**{"User-Agent": "curl/8"})
     assert [event.user_agent for event in reused()] == [AGENT, "curl/8"]
+
+
+def test_what_could_not_be_told_is_told_by_the_next_request(
+    each_cache: str, tool: Tool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool.ask()
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise DatabaseError("The history is locked.")
+
+    with monkeypatch.context() as patched, pytest.raises(DatabaseError):
+        patched.setattr(events, "_record_of_one", refused)
+        tool.ask()
+    assert reused() == []
+    tool.ask()
+    assert len(reused()) == 1
 
 
 def test_another_process_does_not_tell_it_again(each_cache: str, tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 
 from roles.errors import NotPermitted
 from roles.history.reach import Reach, ReachFilter, who_could_reach
-from roles.models import AuditEvent, GroupRole, ProvisioningRun, Suspension, User
-from roles.models.choices import RunPurpose, RunStatus
+from roles.models import AuditEvent, GroupRole, ProvisioningRun, ProvisioningStep, Suspension, User
+from roles.models.choices import RunPurpose, RunStatus, StepAction, StepStatus
 from roles.values.arns import AccessLevel
 from roles.values.spans import Span
 from tests.factories import (
@@ -128,11 +128,13 @@ def test_a_mapping_that_expired_is_over(mapping: GroupRole, ask: Callable[..., R
     assert hours(ask()) == [("bob", 0, 5)]
 
 
-def test_access_begins_once_a_run_that_knew_of_it_was_in_sync(procedure: Procedure, ask: Callable[..., Reach]) -> None:
+def test_a_mapping_gives_nothing_before_a_run_of_its_role_was_in_sync(
+    procedure: Procedure, ask: Callable[..., Reach]
+) -> None:
     for one in (procedure.assume_grant, procedure.bucket_grant, procedure.group.memberships.get()):
         type(one).objects.filter(pk=one.pk).update(started_at=LONG_AGO)
     procedure.map(started_at=at(8))
-    in_sync(procedure, at(7.9), finished_at=at(8.1))  # began before: it may not have known
+    in_sync(procedure, at(7), finished_at=at(7.9))  # before it began
     in_sync(procedure, at(8.2), status=RunStatus.FAILED)
     in_sync(procedure, at(8.3), purpose=RunPurpose.DELETE_ROLE)
     waiting = ask()
@@ -141,6 +143,20 @@ def test_access_begins_once_a_run_that_knew_of_it_was_in_sync(procedure: Procedu
     found = ask()
     assert hours(found) == [("bob", 11, 24)] and found.waiting == ()
     assert found.ways[0].set_up_by == run
+
+
+def test_a_grant_that_came_later_gives_credentials_at_once_and_its_run_is_the_proof(
+    mapping: GroupRole, procedure: Procedure, ask: Callable[..., Reach]
+) -> None:
+    later = BucketGrantFactory(role=procedure.role_b, started_at=at(10)).bucket
+    in_sync(procedure, at(10), status=RunStatus.FAILED)
+    in_sync(procedure, at(9), finished_at=at(11))  # began before: it may not have known
+    found = ask(bucket=later)
+    assert hours(found) == [("bob", 10, 24)]
+    assert found.ways[0].set_up_by is None and found.waiting == ()
+    run = in_sync(procedure, at(12))
+    assert hours(ask(bucket=later)) == [("bob", 10, 24)]
+    assert ask(bucket=later).ways[0].set_up_by == run
 
 
 @pytest.mark.parametrize("what", ["group", "account_a", "account_b"])
@@ -216,10 +232,21 @@ def test_the_policy_read_last_before_the_end_of_the_day_is_named(
     mapping: GroupRole, procedure: Procedure, ask: Callable[..., Reach]
 ) -> None:
     assert ask().policy is None
-    resource = str(procedure.bucket.arn)
-    then = ProvisioningStepFactory(resource=resource, started_at=at(2), foreign_statements=3)
-    ProvisioningStepFactory(resource=resource, started_at=at(30))
+    run = in_sync(procedure, at(1))
+
+    def step(hour: float, **fields: Any) -> ProvisioningStep:
+        wanted = {"run": run, "resource": str(procedure.bucket.arn), "before": {}, "started_at": at(hour), **fields}
+        found: ProvisioningStep = ProvisioningStepFactory(**wanted)
+        return found
+
+    then = step(2, foreign_statements=3)
+    step(3, step=7, action=StepAction.VERIFY, before=None)
+    step(4, status=StepStatus.FAILED)
+    step(5, before=None, action=StepAction.UPDATE)  # asked of an owner
+    step(30)
     assert ask().policy == then
+    made = step(6, before=None, action=StepAction.CREATE)
+    assert ask().policy == made
 
 
 def test_the_number_of_queries_does_not_grow(

@@ -3,10 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from roles.errors import Conflict, NotFound, NotPermitted
-from roles.models import GroupRole, ProvisioningRun, User
+from roles.models import AwsAccount, GroupRole, ProvisioningRun, User
 from roles.operations.retry_run import retry_run
 from tests.factories import Procedure, ProvisioningRunFactory, ProvisioningStepFactory
 from tests.operations.conftest import event, traces
@@ -96,8 +97,29 @@ def test_an_order_that_waits_for_an_owner_is_verified(procedure: Procedure, alic
     step = ProvisioningStepFactory(run=a_run(procedure, status="in_sync"))
     given = {"purpose": "put_back", "puts_back": step, "plan_seen": "s" * 64}
     failed, waits = a_run(procedure, **given), a_run(procedure, status="needs_owner", **given)
+    for run in (failed, waits):  # the portal may write in that account: it would, and nobody confirmed that
+        with pytest.raises(Conflict, match="an order"):
+            retry_run(actor=alice, run=run)
+    AwsAccount.objects.filter(pk=procedure.account_b.pk).update(access_mode="handoff")
     with pytest.raises(Conflict, match="an order"):
         retry_run(actor=alice, run=failed)
     new = retry_run(actor=alice, run=waits)
     assert (new.purpose, new.puts_back, new.plan_seen, new.trigger) == ("put_back", step, "s" * 64, "run.retried")
     assert retry_run(actor=alice, run=waits) == new
+
+
+@pytest.mark.parametrize(
+    ("purpose", "permission"), [("put_back", "restore_provisioningstep"), ("delete_role", "delete_iamrole")]
+)
+def test_an_order_is_given_anew_only_by_who_may_give_it(
+    purpose: str, permission: str, procedure: Procedure, powerless: User
+) -> None:
+    powerless.user_permissions.add(Permission.objects.get(codename="retry_provisioningrun"))
+    step = ProvisioningStepFactory(run=a_run(procedure, status="in_sync")) if purpose == "put_back" else None
+    waits = a_run(procedure, status="needs_owner", purpose=purpose, puts_back=step)
+    AwsAccount.objects.filter(pk=procedure.account_b.pk).update(access_mode="handoff")
+    before = traces()
+    with pytest.raises(NotPermitted) as refused:
+        retry_run(actor=User.objects.get(pk=powerless.pk), run=waits)
+    assert permission in refused.value.hint
+    assert traces() == before

@@ -67,6 +67,24 @@ def test_when_it_is_due_the_one_who_asks_keeps_it_and_all_after_get_the_next(day
     assert replaced.evicted_at is not None and current.evicted_at is None
 
 
+def test_one_that_could_not_be_kept_leaves_the_old_one_on_record_as_what_lies_there(
+    day: Day, aws_sts: FakeSts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = day.ask()
+    day.clock.shift(DUE)
+
+    def down(*_: Any, **__: Any) -> None:
+        raise CacheDown("The cache does not answer.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cache, "put", down)
+        day.ask()
+    old, new = IssuedToken.objects.order_by("pk")
+    assert (old.access_key_id, old.evicted_at) == (first.credentials.access_key_id, None)
+    assert new.evicted_at is not None
+    assert day.ask() == first
+
+
 def test_while_it_is_fetched_the_others_go_on_with_the_old_one(day: Day, aws_sts: FakeSts) -> None:
     first = day.ask()
     day.clock.shift(DUE)
