@@ -25,8 +25,9 @@ _MANAGED = [
     "The role's managed policies of the portal's go back to what they were, all of them: nobody else's are in them."
 ]
 _BY_OWNER = [
-    "The portal may not write to this account and cannot read it. The run makes documents for its owner, to put back "
-    "the portal's own statements that were there before, as far as the portal knows. Verify then takes your word.",
+    "The portal may not write to this account. The run makes documents for its owner, to put back the portal's own "
+    "statements that were there before, as far as the portal knows. Verify then reads what is there, if the portal may "
+    "read this account; else it takes your word.",
     "The next run of a source role that reaches the document asks the owner for the wish again.",
 ]
 _IN_AWS = "What people can do in AWS changes as the plan says, whatever the portal shows them as theirs."

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
-from functools import lru_cache
 from typing import Any
 
 from roles.aws.errors import translated
@@ -71,13 +70,11 @@ def assume_role(
     )
 
 
-@lru_cache(maxsize=8)
 def caller_arn(*, region: str, purpose: Purpose) -> str:
-    """Return the ARN of the portal's own identity, asked once a process."""
+    """Return the ARN of the portal's own identity, asked once in each thread. Raises an `AwsError`."""
     return own_arn(region=region, purpose=purpose)
 
 
 def forget_identity() -> None:
     """Let this thread read the portal's own credentials again, and ask whose they are."""
     forget_sessions()
-    caller_arn.cache_clear()

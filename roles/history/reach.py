@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from roles.models import (
     AssumeRoleGrant,
@@ -131,7 +131,7 @@ def _ways(wanted: ReachFilter, looked_at: Span) -> Iterator[tuple[Way, bool]]:
     mappings = list({mapping.pk: mapping for mapping, _, _ in paths}.values())
     narrowings = _narrowings(mappings, looked_at)
     members = _members({mapping.group_id for mapping in mappings}, wanted, looked_at)
-    stopped = _Stopped(_in_force(Suspension, looked_at), looked_at)
+    stopped = _Stopped(Suspension.objects.open_during(looked_at), looked_at)
     runs = _runs({mapping.role_id for mapping in mappings}, looked_at)
     for mapping, chain, grant in paths:
         wished_at = max(mapping.started_at, chain.started_at, grant.started_at)
@@ -159,13 +159,15 @@ def _intervals(
     wanted: ReachFilter, looked_at: Span
 ) -> tuple[list[GroupRole], Mapping[int, list[AssumeRoleGrant]], Mapping[int, list[BucketGrant]]]:
     """Return the mappings, the assume-role grants by source and the bucket grants by target that were in force."""
-    opened = _in_force(BucketGrant, looked_at)
+    opened = BucketGrant.objects.open_during(looked_at)
     if wanted.bucket is not None:
         opened = opened.filter(bucket=wanted.bucket)
-    chained = _in_force(AssumeRoleGrant, looked_at).filter(target__in=opened.values("role"))
-    mapped = _in_force(GroupRole, looked_at).filter(role__in=chained.values("source"))
+    chained = AssumeRoleGrant.objects.open_during(looked_at).filter(target__in=opened.values("role"))
+    mapped = GroupRole.objects.open_during(looked_at).filter(role__in=chained.values("source"))
     if wanted.person is not None:
-        mapped = mapped.filter(group__in=_in_force(Membership, looked_at).filter(user=wanted.person).values("group"))
+        mapped = mapped.filter(
+            group__in=Membership.objects.open_during(looked_at).filter(user=wanted.person).values("group")
+        )
     mappings = list(
         mapped.select_related("group", "role__account", "started_by", "ended_by")
         .prefetch_related("buckets")
@@ -185,14 +187,6 @@ def _intervals(
         .order_by("bucket__name", "prefix", "id"),
     )
     return mappings, chains, grants
-
-
-def _in_force(model: type[Interval], during: Span) -> QuerySet[Any]:
-    """Return the rows that were in force at some moment of `during`."""
-    rows: QuerySet[Any] = model._default_manager.filter(
-        Q(ended_at__isnull=True) | Q(ended_at__gt=during.start), started_at__lt=during.end
-    )
-    return rows
 
 
 def _by(name: str, rows: Iterable[Any]) -> Mapping[int, list[Any]]:
@@ -287,7 +281,7 @@ def _members(
     group_ids: set[int], wanted: ReachFilter, looked_at: Span
 ) -> Mapping[int, list[tuple[Membership, list[Span]]]]:
     """Return the memberships of each group, by the people's names, with when those could sign in."""
-    rows = _in_force(Membership, looked_at).filter(group__in=group_ids)
+    rows = Membership.objects.open_during(looked_at).filter(group__in=group_ids)
     if wanted.person is not None:
         rows = rows.filter(user=wanted.person)
     memberships = list(rows.select_related("user", "started_by", "ended_by").order_by("user__username", "id"))
@@ -305,13 +299,12 @@ def _members(
 
 def _inactive(user_ids: Iterable[int], looked_at: Span) -> dict[int, list[Span]]:
     """Return when people could not sign in, as events say; somebody without one is taken for active."""
-    ids = {str(user_id) for user_id in user_ids}
     since: dict[str, datetime] = {}
     found: dict[int, list[Span]] = defaultdict(list)
-    rows = AuditEvent.objects.filter(code__in=("user.deactivated", "user.changed"), subject_type="user")
-    for event in rows.only("subject_id", "occurred_at", "before", "after").order_by("id").iterator():
-        if event.subject_id not in ids:
-            continue
+    rows = AuditEvent.objects.filter(
+        code__in=("user.deactivated", "user.changed"), subject_type="user", subject_id__in=map(str, user_ids)
+    )
+    for event in rows.only("subject_id", "occurred_at", "before", "after").order_by("id"):
         was, is_now = ((one or {}).get("is_active", True) for one in (event.before, event.after))
         if was and not is_now:
             since[event.subject_id] = event.occurred_at

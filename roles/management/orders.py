@@ -66,7 +66,6 @@ class OrderCommand(BaseCommand):
                 **result.as_json(),
                 "expected_plan": found.digest,
                 "seen": found.seen,
-                "warnings": _warnings(found),
             }
             self.stdout.write(json.dumps(shown, indent=2, ensure_ascii=False))
         else:
@@ -100,13 +99,8 @@ def _rows(found: Look) -> tuple[Any, ...]:
     return found.plan.changes if found.plan else ()
 
 
-def _warnings(found: Look) -> list[str]:
-    return [f"{row.resource}: {warning}" for row in _rows(found) for warning in row.warnings]
-
-
 def _below(found: Look) -> Iterator[str]:
     """Yield what there is to know of the plan, and how to confirm it."""
-    yield from _warnings(found)
     yield "Plan: nothing was changed."
     if how := Seen(found.digest, found.seen).as_text():
         yield how

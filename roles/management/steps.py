@@ -27,6 +27,7 @@ class StepLine:
     after: dict[str, Any] | None
     status: str
     error: str | None = None
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def planned(cls, row: ChangeRow) -> StepLine:
@@ -41,6 +42,7 @@ class StepLine:
             after=row.after,
             status=StepStatus.FAILED.value if blocked else StepStatus.PLANNED.value,
             error=blocked,
+            warnings=row.warnings,
         )
 
     @classmethod
@@ -71,7 +73,7 @@ def table(steps: Iterable[StepLine]) -> Iterator[str]:
 
 
 def diffs(steps: Iterable[StepLine]) -> Iterator[str]:
-    """Yield a unified diff for each step that changes its document, and the error of each that failed."""
+    """Yield a unified diff for each step that changes its document, and the warnings and the error of each."""
     for one in steps:
         if one.before != one.after:
             yield ""
@@ -82,9 +84,10 @@ def diffs(steps: Iterable[StepLine]) -> Iterator[str]:
                 f"{one.resource} (after)",
                 lineterm="",
             )
-        if one.error:
+        said = [*(f"Warning: {warning}" for warning in one.warnings), *([one.error] if one.error else [])]
+        for sentence in said:
             yield ""
-            yield f"Step {one.step}, {one.resource}: {one.error}"
+            yield f"Step {one.step}, {one.resource}: {sentence}"
 
 
 def _lines(document: dict[str, Any] | None) -> list[str]:

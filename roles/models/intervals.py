@@ -10,6 +10,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from roles.values.spans import Span
+
 
 class IntervalQuerySet(models.QuerySet[Any]):
     """Rows that are, or were at some moment, in force."""
@@ -21,6 +23,10 @@ class IntervalQuerySet(models.QuerySet[Any]):
     def open_at(self, moment: datetime) -> Self:
         """Return the rows that were in force at `moment` (aware)."""
         return self.filter(Q(ended_at__isnull=True) | Q(ended_at__gt=moment), started_at__lte=moment)
+
+    def open_during(self, span: Span) -> Self:
+        """Return the rows that were in force at some moment of `span`."""
+        return self.filter(Q(ended_at__isnull=True) | Q(ended_at__gt=span.start), started_at__lt=span.end)
 
     def delete(self) -> NoReturn:
         """Refuse: intervals end, they are never deleted."""

@@ -1,7 +1,8 @@
-"""What the owner of an account is asked to put back, where the portal may not write and cannot read.
+"""What the owner of an account is asked to put back, where the portal may not write.
 
-What was there before a run nobody read. But of each step the portal knows which statements of its own it last counted
-as applied, by use or by somebody's word; those go back, step by step, as one document. Others' are the owner's.
+Where it may not read either, nobody knows what was there before a run. But of each step the portal knows which
+statements of its own it last counted as applied, by use or by somebody's word; those go back, step by step, as one
+document. Others' are the owner's.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from roles.provisioning.desired import Item
 from roles.provisioning.observed import Accounts
 from roles.provisioning.plan import is_role, slot_of
 from roles.provisioning.resources import Change, Desired, DesiredDocument, Place, Step, is_cut_off
-from roles.values.accounts import AccessMode, AccountAccess
+from roles.values.accounts import AccountAccess
 from roles.values.arns import role_arn
 
 _AT_OWN_POLICY = (Step.ASSUME_POLICY, Step.BUCKET_POLICY)
@@ -34,7 +34,7 @@ def note_others(items: Iterable[Item], accounts: Accounts) -> bool:
     places = {
         one.resource: one.access
         for one in items
-        if one.step in _AT_OWN_POLICY and is_role(one.resource) and one.access.mode is not AccessMode.HANDOFF
+        if one.step in _AT_OWN_POLICY and is_role(one.resource) and one.access.is_readable
     }
     names = {role_arn(resource).name for resource in places}
     rows = IamRole.objects.filter(ownership=RoleOwnership.ADOPTED, name__in=names).select_related("account")
@@ -68,7 +68,7 @@ def with_news(changes: Iterable[Change], accounts: Accounts) -> tuple[Change, ..
 
 def _with_news(change: Change, accounts: Accounts, known: dict[str, str]) -> Change:
     wish = change.desired
-    if not change.writes or not _counts_others(wish) or wish.access.mode is AccessMode.HANDOFF:
+    if not change.writes or not _counts_others(wish) or not wish.access.is_readable:
         return change
     if change.resource not in known:
         known[change.resource] = ""

@@ -13,7 +13,7 @@ from roles.policies.equivalence import same_document
 from roles.policies.ownership import ROLE_SIDS, foreign_statements, merged, merged_trust
 from roles.policies.sids import ROLE_PORTAL
 from roles.provisioning.absence import no_profile_change, no_role_change
-from roles.provisioning.as_before import UNDONE, as_before_change, owners_change
+from roles.provisioning.as_before import UNDONE, UNDONE_BY_OWNER, as_before_change, owners_change
 from roles.provisioning.differences import OWNERS_MAY_MEND, foreign_blocker
 from roles.provisioning.fitting import too_large
 from roles.provisioning.left_alone import elsewhere, missing, not_ours, other_boundary
@@ -186,7 +186,8 @@ def _put_back(wish: DesiredAsBefore, current: Observed) -> tuple[Change, Observe
     change, left = as_before_change(wish, document)
     after = replace(role, trust=left) if role and left else left
     if any(_own_change(one, after)[0].writes for one in wish.wished):
-        change = replace(change, warnings=(*change.warnings, UNDONE))
+        undone = UNDONE_BY_OWNER if wish.access.mode is AccessMode.HANDOFF else UNDONE
+        change = replace(change, warnings=(*change.warnings, undone))
     return change, after
 
 

@@ -33,11 +33,9 @@ def some_credentials(valid_for: timedelta = timedelta(hours=1)) -> Credentials:
 @pytest.fixture(autouse=True)
 def _fresh_sessions() -> Iterator[None]:
     """No test sees another's boto3 sessions, nor its identity."""
-    sessions.forget_sessions()
-    sts.caller_arn.cache_clear()
+    sts.forget_identity()
     yield
-    sessions.forget_sessions()
-    sts.caller_arn.cache_clear()
+    sts.forget_identity()
 
 
 @pytest.fixture

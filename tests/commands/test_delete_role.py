@@ -136,7 +136,7 @@ def test_the_plan_shows_what_goes_and_how_to_confirm_it_and_changes_nothing(role
     plan = planned()
     assert (plan["run"], plan["status"]) == (None, "planned")
     assert [one["action"] for one in plan["steps"] if one["action"] != "none"] == ["delete", "delete"]
-    assert any("lose their access at once" in warning for warning in plan["warnings"])
+    assert any("lose their access at once" in warning for step in plan["steps"] for warning in step["warnings"])
     code, said, _ = called("--plan")
     assert code == 0
     assert f"--expected-plan {plan['expected_plan']} --seen {plan['seen']}" in said

@@ -173,7 +173,7 @@ def test_plan_has_the_procedures_documents_and_changes_nothing(procedure: Proced
     answer = as_json("--group", "analysts", "--plan")
     assert (answer["run"], answer["status"]) == (None, "planned")
     assert list(answer["steps"][0]) == [
-        *("step", "account_id", "resource", "action", "before", "after", "status", "error"),
+        *("step", "account_id", "resource", "action", "before", "after", "status", "error", "warnings"),
     ]
     assert [step["step"] for step in answer["steps"]] == [1, 1, 2, 3, 4, 5, 6, 7]
     by_step = {step["step"]: step for step in answer["steps"]}

@@ -117,7 +117,7 @@ def test_what_aws_changed_in_between_is_said_with_the_new_plan_and_nothing_is_do
 
 def test_statements_of_others_are_lost_only_to_who_agrees(run: int) -> None:
     plan = planned(run, "--exactly")
-    assert any("LOST: 'CameLater'" in warning for warning in plan["warnings"])
+    assert any("LOST: 'CameLater'" in warning for step in plan["steps"] for warning in step["warnings"])
     code, _, why = called(run, "--exactly", *confirmation(plan))
     assert (code, orders()) == (2, 0)
     assert "may be lost" in why

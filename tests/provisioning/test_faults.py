@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from roles import context
-from roles.aws import sessions, sts
+from roles.aws import sts
 from roles.models import AuditEvent, GroupRole, ProvisioningRun, ProvisioningStep, ResourceLease
 from roles.models.choices import MappingState, RunStatus, StepStatus
 from roles.provisioning import outbox, preview, runner
@@ -49,11 +49,9 @@ def front(clock: Clock, monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path
     for name, value in portal_settings(ANYWHERE).items():
         setattr(settings, name, value)
     with MotoFront(clock=clock.monotonic) as aws:
-        sessions.forget_sessions()
-        sts.caller_arn.cache_clear()
+        sts.forget_identity()
         yield aws
-    sessions.forget_sessions()
-    sts.caller_arn.cache_clear()
+    sts.forget_identity()
 
 
 @pytest.fixture

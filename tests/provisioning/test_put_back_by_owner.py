@@ -188,9 +188,9 @@ def test_where_the_owner_lets_the_portal_read_the_plan_is_compared_with_what_is_
     (change,) = plan_of(step).changes
     assert change.before is not None and "PartnerReads" in sids(change.after or {})
     assert "s3:DeleteObject" in actions(change.after)
-    assert UNDONE in change.warnings
+    assert UNDONE_BY_OWNER in change.warnings and UNDONE not in change.warnings
     BucketGrant.objects.update(access="READWRITE")
-    assert UNDONE not in plan_of(step).changes[0].warnings
+    assert UNDONE_BY_OWNER not in plan_of(step).changes[0].warnings
     policy = dict(aws.bucket_policies["example-data"])
     run = done(ordered(step))
     assert (run.status, run.steps.get().hint) == (RunStatus.NEEDS_OWNER, OWNER_SEEN)

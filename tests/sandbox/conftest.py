@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from roles.aws import sandbox, sessions, sts
+from roles.aws import sandbox, sts
 from tests import factories
 from tests.sandbox.proxy import CallLog, Proxy
 from tests.sandbox.world import World
@@ -80,8 +80,7 @@ def world(aws: CallLog, sandbox_server: sandbox.SandboxServer, procedure: factor
 
 def forget_identities() -> None:
     """Let the portal ask again who it is: another test's sandbox, or fake, may have told it something else."""
-    sessions.forget_sessions()
-    sts.caller_arn.cache_clear()
+    sts.forget_identity()
 
 
 def reset_sandbox(server: sandbox.SandboxServer) -> None:

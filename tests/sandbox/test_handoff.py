@@ -190,11 +190,28 @@ def test_script_for_the_accounts_source_role_makes_its_policy_and_profile(
     assert (done.returncode, done.stderr) == (0, "")
     profile = owner.iam.get_instance_profile(InstanceProfileName="MyRoleA")["InstanceProfile"]
     assert [role["RoleName"] for role in profile["Roles"]] == ["MyRoleA"]
+    assert profile["Tags"] == [{"Key": "xacct-portal", "Value": "managed"}]
     policy = parse(owner.iam.get_role_policy(RoleName="MyRoleA", PolicyName="xacct-portal")["PolicyDocument"])
     assert [one.sid for one in policy.statements] == ["XacctAssume", "XacctAssumeAttribution", "XacctPassRole"]
     again = owner.run(script_for(owned))
     assert again.returncode == 0
     assert again.stdout.count("in order") == 5
+
+
+def test_script_fills_an_empty_instance_profile_of_others_only_when_told_to(
+    owner: Owner, owned: factories.Procedure
+) -> None:
+    owned.role_a.account = owned.account_b
+    owned.role_a.save()
+    give(owned, "team/")
+    owner.iam.create_instance_profile(InstanceProfileName="MyRoleA")
+    refused = owner.run(script_for(owned))
+    assert refused.returncode == 1
+    assert "not marked as made for the portal" in refused.stderr and "--adopt" in refused.stderr
+    assert owner.iam.get_instance_profile(InstanceProfileName="MyRoleA")["InstanceProfile"]["Roles"] == []
+    assert owner.run(script_for(owned), "--adopt").returncode == 0
+    (held,) = owner.iam.get_instance_profile(InstanceProfileName="MyRoleA")["InstanceProfile"]["Roles"]
+    assert held["RoleName"] == "MyRoleA"
 
 
 def test_script_makes_changes_and_removes_managed_policies_and_does_each_once(

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any
 from unittest import mock
 
-from roles.aws import iam, managed_policies, s3, sessions, sts
+from roles.aws import iam, managed_policies, s3, sts
 from roles.errors import AwsError, AwsThrottled
 from tests.strict_aws.in_aws import BucketPolicies, Document, ManagedPolicy, Role, account_of, path_and_name, root
 from tests.strict_aws.moto_front import MotoFront
@@ -134,7 +134,7 @@ class WatchedAws:
             for name, about in functions.items():
                 watched = self._watched(name, about, getattr(module, name))
                 self._stack.enter_context(mock.patch.object(module, name, watched))
-        self._stack.callback(_forget_identities)
+        self._stack.callback(sts.forget_identity)
         self._sign_in()
         self.add_account(OWNER_ACCOUNT)
         self.add_role(PARTNER)
@@ -160,7 +160,7 @@ class WatchedAws:
         client.put_user_policy(UserName=user, PolicyName="p", PolicyDocument=json.dumps(_may("iam:*", "sts:*")))
         key = client.create_access_key(UserName=user)["AccessKey"]
         os.environ.update(AWS_ACCESS_KEY_ID=key["AccessKeyId"], AWS_SECRET_ACCESS_KEY=key["SecretAccessKey"])
-        _forget_identities()
+        sts.forget_identity()
 
     # --- what tests look at and arrange ---
 
@@ -301,11 +301,6 @@ class WatchedAws:
             return False
         self._hidden[call.about] -= 1
         return True
-
-
-def _forget_identities() -> None:
-    sessions.forget_sessions()
-    sts.caller_arn.cache_clear()
 
 
 def _document(**statement: Any) -> Document:

@@ -16,8 +16,8 @@ class Command(OrderCommand):
     """Delete a role that the portal made and nobody uses any more."""
 
     help = (
-        "Delete a managed role in AWS that nobody uses any more. Ends with 0 planned or deleted, 1 AWS is not as it "
-        "was seen or says no, 2 bad input."
+        "Delete a managed role in AWS that nobody uses any more. Ends with 0 planned or deleted, 1 AWS says no or "
+        "cannot be read, 2 bad input or not as it was seen."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -15,8 +15,8 @@ class Command(OrderCommand):
     """Put a document in AWS back to what it was before a run."""
 
     help = (
-        "Put a document in AWS back to what it was before a run. Ends with 0 planned or put back, 1 AWS is not as it "
-        "was seen or says no, 2 bad input."
+        "Put a document in AWS back to what it was before a run. Ends with 0 planned or put back, 1 AWS says no or "
+        "cannot be read, 2 bad input or not as it was seen."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -39,7 +39,8 @@ def _section(item: Item) -> list[str]:
     if isinstance(item, ProfileItem):
         return [
             f"The console makes the instance profile {code(item.role.name)} together with a role for EC2. For any "
-            "other role, run `aws iam create-instance-profile` and `aws iam add-role-to-instance-profile`. "
+            "other role, run `aws iam create-instance-profile`, with `--tags Key=xacct-portal,Value=managed`, and "
+            "`aws iam add-role-to-instance-profile`. "
             f"The Instance Profile ARN is {code(item.role.instance_profile)}.",
         ]
     if isinstance(item, InlineItem):

@@ -25,7 +25,7 @@ from roles.provisioning.handoff.work import (
     Share,
     Work,
 )
-from roles.values.arns import MANAGED_POLICY_PATH
+from roles.values.arns import MANAGED_POLICY_PATH, MANAGED_TAGS
 
 _HERE = Path(__file__).parent
 _NO_ENTITY = "NoSuchEntity"
@@ -120,19 +120,28 @@ def _role(item: RoleItem) -> list[str]:
 def _profile(item: ProfileItem) -> list[str]:
     name, path = quote(item.role.name), quote(item.role.path)
     profile = ("--instance-profile-name", name)
-    there = (
-        f"{_command('iam', 'get-instance-profile', *profile)} --query 'InstanceProfile.Roles[].RoleName' --output text"
+    get, create = (_command("iam", f"{verb}-instance-profile", *profile) for verb in ("get", "create"))
+    ((key, value),) = MANAGED_TAGS.items()
+    taken = (
+        "The instance profile is there already, empty, and not marked as made for the portal. If it is the one you "
+        "mean, run this script again with --adopt."
     )
+    tag = quote(f"InstanceProfile.Tags[?Key=='{key}'].Value | [0]")
     return [
-        f"read_answer {_NO_ENTITY} {_command('iam', 'get-instance-profile', *profile, '--output', 'json')}",
+        f"read_answer {_NO_ENTITY} {get} --output json",
         'if [ ! -s "$work/answer" ]; then',
-        f"  write {_command('iam', 'create-instance-profile', *profile, '--path', path)}",
+        f"  write {create} --path {path} --tags {quote(f'Key={key},Value={value}')}",
         "  echo '  created'",
         "fi",
-        f"held=$({there})",
+        f"held=$({get} --query 'InstanceProfile.Roles[].RoleName' --output text)",
+        f"mark=$({get} --query {tag} --output text)",
         'case "$held" in',
         f"  {name}) echo '  in order' ;;",
-        f"  '' | None) write {_command('iam', 'add-role-to-instance-profile', *profile, '--role-name', name)} ;;",
+        "  '' | None)",
+        f'    if [ "$mark" != {quote(value)} ] && [ "$adopt" != yes ]; then',
+        f'      fail "{taken}"',
+        "    fi",
+        f"    write {_command('iam', 'add-role-to-instance-profile', *profile, '--role-name', name)} ;;",
         '  *) fail "The instance profile holds another role already: $held. A profile holds one." ;;',
         "esac",
     ]

@@ -28,7 +28,7 @@ from roles.provisioning.handoff.work import (
     Work,
 )
 from roles.provisioning.resources import INLINE_POLICY_NAME
-from roles.values.arns import MANAGED_POLICY_PATH
+from roles.values.arns import MANAGED_POLICY_PATH, MANAGED_TAGS
 
 _USE_SCRIPT = "Use the script or the console for it."
 _KEPT_OF_A_ROLE = ["description", "force_detach_policies", "max_session_duration", "permissions_boundary", "tags"]
@@ -143,7 +143,7 @@ def _blocks(item: Item, work: Work, made: dict[str, str]) -> list[Block]:
     if isinstance(item, ManagedItem):
         return _managed_blocks(item, name, held)
     if isinstance(item, ProfileItem):
-        attributes = {"name": role.name, "path": role.path, "role": held}
+        attributes = {"name": role.name, "path": role.path, "role": held, "tags": dict(MANAGED_TAGS)}
         kind = "aws_iam_instance_profile"
         adopt = [Block("import", {"to": Raw(f"{kind}.{name}"), "id": role.name})] if item.exists else []
         return [*adopt, Block(f'resource "{kind}" "{name}"', attributes, [Block("lifecycle", _KEEP)])]
