@@ -17,7 +17,7 @@ from roles.models.choices import MappingState
 from roles.provisioning import runner
 from tests import factories
 from tests.strict_aws.rules.normal import normal
-from tests.strict_aws.watched import THEIRS, WatchedAws
+from tests.strict_aws.watched import THEIRS, Killed, WatchedAws
 
 ROLE_A = "arn:aws:iam::111111111111:role/MyRoleA"
 PROFILE_A = "arn:aws:iam::111111111111:instance-profile/MyRoleA"
@@ -106,3 +106,31 @@ def steps_of(run: ProvisioningRun) -> list[tuple[int, str, str]]:
 def as_aws_has(*documents: dict[str, Any] | None) -> list[dict[str, Any] | None]:
     """Return documents as AWS gives them back, whose spelling nobody knows before they are written."""
     return [normal(one) if one and "Statement" in one else one for one in documents]
+
+
+def killed(run: ProvisioningRun) -> bool:
+    """Let a worker have the run and return whether it died."""
+    try:
+        runner.reconcile(run.pk)
+    except Killed:
+        return True
+    return False
+
+
+def survivors(
+    aws: WatchedAws, moment: str, begin: Callable[[], ProvisioningRun], *, most: int
+) -> Iterator[tuple[int, ProvisioningRun]]:
+    """Have a worker die (`die_before`, `die_after`) at call after call of a run that `begin` makes anew each time.
+
+    Yield the call's number and the run as the next worker left it. Ends with the first run that no worker died in.
+    """
+    for number in range(1, most):
+        run = begin()
+        aws.calls.clear()
+        setattr(aws, moment, number)
+        has_died = killed(run)
+        setattr(aws, moment, None)
+        if not has_died:
+            return
+        yield number, again(run)
+    raise AssertionError(f"A worker still died at call {most - 1}.")

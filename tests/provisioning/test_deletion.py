@@ -12,12 +12,22 @@ from roles.models import AssumeRoleGrant, BucketGrant, GroupRole, ProvisioningRu
 from roles.models.choices import RunPurpose, RunStatus, StepStatus
 from roles.operations.delete_managed_role import delete_managed_role
 from roles.policies import limits
-from roles.provisioning import preview, runner
+from roles.provisioning import preview
 from tests import factories
-from tests.provisioning.conftest import BUCKET, PROFILE_A, ROLE_A, ROLE_B, again, queued, reconciled, sids, unmap
+from tests.provisioning.conftest import (
+    BUCKET,
+    PROFILE_A,
+    ROLE_A,
+    ROLE_B,
+    queued,
+    reconciled,
+    sids,
+    survivors,
+    unmap,
+)
 from tests.provisioning.drifting import SCANNER, in_sync, read_in_bulk, scanned
 from tests.strict_aws.in_aws import Document, Role
-from tests.strict_aws.watched import Killed, WatchedAws, foreign
+from tests.strict_aws.watched import WatchedAws, foreign
 
 pytestmark = pytest.mark.django_db
 OF_OTHERS = "arn:aws:iam::111111111111:policy/of-others"
@@ -192,14 +202,6 @@ def test_a_role_that_is_gone_already_is_as_good_as_deleted(aws: WatchedAws, reti
     assert aws.writes == []
 
 
-def killed(run: ProvisioningRun) -> bool:
-    try:
-        runner.reconcile(run.pk)
-    except Killed:
-        return True
-    return False
-
-
 def rebuilt(aws: WatchedAws, trust: Document, tags: dict[str, str]) -> None:
     """Put the role back as it was, with all that is the portal's on it, as if nothing had been deleted."""
     if not aws.has_role(ROLE_A):
@@ -217,15 +219,12 @@ def test_a_worker_that_dies_at_any_call_is_followed_by_one_that_deletes_it_all(
     moment: str, aws: WatchedAws, retired: factories.Procedure
 ) -> None:
     trust, tags, numbers = role_a(aws).trust, role_a(aws).tags, 0
-    for number in range(1, 60):
+
+    def begin() -> ProvisioningRun:
         rebuilt(aws, trust, tags)
-        aws.calls.clear()
-        setattr(aws, moment, number)
-        run = queued(retired.role_a, purpose=RunPurpose.DELETE_ROLE, trigger="role.deletion_queued")
-        if not killed(run):
-            break
-        setattr(aws, moment, None)
-        run = again(run)
+        return queued(retired.role_a, purpose=RunPurpose.DELETE_ROLE, trigger="role.deletion_queued")
+
+    for number, run in survivors(aws, moment, begin, most=60):
         assert (number, run.status, run.error) == (number, RunStatus.IN_SYNC, "")
         assert not aws.has_role(ROLE_A)
         assert aws.profiles == {}

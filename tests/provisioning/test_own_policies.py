@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from roles.models import BucketGrant, CutOff, GroupRole, ProvisioningRun
+from roles.models import BucketGrant, CutOff, GroupRole
 from roles.models.choices import RunStatus
 from roles.policies import limits
-from roles.provisioning import desired, preview, runner
+from roles.provisioning import desired, preview
 from roles.provisioning.resources import DesiredPolicies
 from tests import factories
-from tests.provisioning.conftest import ROLE_A, ROLE_B, again, queued, reconciled, sids, unmap
+from tests.provisioning.conftest import ROLE_A, ROLE_B, again, killed, queued, reconciled, sids, unmap
 from tests.provisioning.drifting import in_sync, read_in_bulk, scanned, seen
 from tests.strict_aws.rules.grammar import as_list
-from tests.strict_aws.watched import THEIRS, Killed, WatchedAws
+from tests.strict_aws.watched import THEIRS, WatchedAws
 
 pytestmark = pytest.mark.django_db
 SOMETHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
@@ -127,15 +127,6 @@ def test_a_worker_that_dies_at_any_call_leaves_nothing_doubled_and_nothing_behin
         assert aws.state() == whole
         GroupRole.objects.filter(pk=mapping.pk).update(ended_at=timezone.now())
     assert number > 20
-
-
-def killed(run: ProvisioningRun) -> bool:
-    """Let a worker have the run and return whether it died."""
-    try:
-        runner.reconcile(run.pk)
-    except Killed:
-        return True
-    return False
 
 
 def test_a_plan_that_needs_more_than_ten_is_refused_with_the_numbers(

@@ -14,9 +14,9 @@ from roles.provisioning import outbox, preview, runner
 from roles.provisioning.as_before import UNDONE
 from roles.provisioning.resources import Plan
 from tests import factories
-from tests.provisioning.conftest import BUCKET, ROLE_A, ROLE_B, again, as_aws_has, reconciled, sids, unmap
+from tests.provisioning.conftest import BUCKET, ROLE_A, ROLE_B, as_aws_has, reconciled, sids, survivors, unmap
 from tests.provisioning.drifting import SCANNER, in_sync, read_in_bulk, scanned, seen, with_policy
-from tests.strict_aws.watched import THEIRS, Killed, WatchedAws, foreign
+from tests.strict_aws.watched import THEIRS, WatchedAws, foreign
 
 pytestmark = pytest.mark.django_db
 LATER = {**THEIRS, "Sid": "CameLater", "Action": "s3:GetObjectTagging"}
@@ -169,20 +169,15 @@ def test_a_worker_that_dies_at_any_call_is_followed_by_one_that_puts_it_back(
     moment: str, aws: WatchedAws, lowered: ProvisioningStep
 ) -> None:
     now, numbers = policy(aws), 0
-    for number in range(1, 20):
+
+    def begin() -> ProvisioningRun:
         aws.bucket_policies["example-data"] = now
-        run = ordered(lowered)
-        aws.calls.clear()
-        setattr(aws, moment, number)
-        try:
-            done(run)
-            break
-        except Killed:
-            numbers = number
-        setattr(aws, moment, None)
-        run = again(run)
+        return ordered(lowered)
+
+    for number, run in survivors(aws, moment, begin, most=20):
         assert (number, run.status, run.error) == (number, RunStatus.IN_SYNC, "")
         assert policy(aws) == lowered.before
+        numbers = number
     assert numbers >= 3
 
 

@@ -8,14 +8,14 @@ import pytest
 from django.utils import timezone
 
 from roles.errors import AwsNotFound
-from roles.models import AssumeRoleGrant, GroupRole, ProvisioningStep
+from roles.models import AssumeRoleGrant, GroupRole, ProvisioningRun, ProvisioningStep
 from roles.models.choices import RunStatus
 from roles.policies.document import parse
 from roles.policies.equivalence import fingerprints
 from roles.provisioning import kept
 from roles.provisioning.as_before import UNDONE
 from tests import factories
-from tests.provisioning.conftest import ROLE_A, again, reconciled
+from tests.provisioning.conftest import ROLE_A, again, reconciled, survivors
 from tests.provisioning.drifting import in_sync
 from tests.provisioning.test_own_policies import FIRST, SECOND, more_targets, small
 from tests.provisioning.test_put_back import done, ordered, plan_of, scans
@@ -116,21 +116,16 @@ def test_a_worker_that_dies_at_any_call_is_followed_by_one_that_puts_managed_pol
     moment: str, aws: WatchedAws, fewer: ProvisioningStep
 ) -> None:
     now, numbers = aws.managed[FIRST].document, 0
-    for number in range(1, 40):
+
+    def begin() -> ProvisioningRun:
         reset(aws, now)
-        run = ordered(fewer)
-        aws.calls.clear()
-        setattr(aws, moment, number)
-        try:
-            done(run)
-            break
-        except Killed:
-            numbers = number
-        setattr(aws, moment, None)
-        run = again(run)
+        return ordered(fewer)
+
+    for number, run in survivors(aws, moment, begin, most=40):
         assert (number, run.status, run.error) == (number, RunStatus.IN_SYNC, "")
         assert managed(aws) == {"documents": meant(fewer.before), "attached": [FIRST, SECOND]}
         assert meant(kept.before(run.steps.latest("pk"))) in (meant(fewer.after), meant(fewer.before))
+        numbers = number
     assert numbers >= 6
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -14,7 +13,7 @@ from roles.policies import builders
 from roles.tokens.broker import Token
 from tests import factories
 from tests.sandbox.test_token_access import keys_in, token_for
-from tests.sandbox.world import World, text_of
+from tests.sandbox.world import World, client_with, text_of
 
 pytestmark = pytest.mark.sandbox
 
@@ -33,15 +32,7 @@ def onward(world: World) -> AssumeRoleGrant:
 
 def assume_with(world: World, token: Token, role: IamRole) -> Any:
     """Do what somebody can who pasted the token into their own tool."""
-    session: Any = boto3.Session()
-    sts = session.client(
-        "sts",
-        region_name=token.region,
-        endpoint_url=world.endpoint_url,
-        aws_access_key_id=token.credentials.access_key_id,
-        aws_secret_access_key=token.credentials.secret_access_key,
-        aws_session_token=token.credentials.session_token,
-    )
+    sts = client_with(token, "sts", world.endpoint_url)
     return sts.assume_role(RoleArn=str(role.arn), RoleSessionName="onward")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import boto3
 import pytest
 from django.utils import timezone
 
@@ -17,6 +16,7 @@ from tests import factories
 from tests.sandbox.proxy import CallLog
 from tests.sandbox.test_procedure import bucket_policy, means_foreign, run_of, unmap
 from tests.sandbox.test_token_access import denied, keys_in, token_for
+from tests.sandbox.world import client_with
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.django_db]
 TARGETS = 60
@@ -25,15 +25,7 @@ TARGETS = 60
 def s3_of(mapping: GroupRole, bob: Any, server: sandbox.SandboxServer) -> Any:
     """Return an S3 client of Bob's with the token that the mapping gives him."""
     mapping.refresh_from_db()
-    token = token_for(bob, mapping)
-    return boto3.Session().client(
-        "s3",
-        region_name=token.region,
-        endpoint_url=server.endpoint_url,
-        aws_access_key_id=token.credentials.access_key_id,
-        aws_secret_access_key=token.credentials.secret_access_key,
-        aws_session_token=token.credentials.session_token,
-    )
+    return client_with(token_for(bob, mapping), "s3", server.endpoint_url)
 
 
 @pytest.fixture

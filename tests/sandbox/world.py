@@ -50,15 +50,20 @@ class World:
 
     def s3_with(self, token: Token) -> Any:
         """Return an S3 client of somebody who pasted the token into their own tool."""
-        session: Any = boto3.Session()
-        return session.client(
-            "s3",
-            region_name=token.region,
-            endpoint_url=self.endpoint_url,
-            aws_access_key_id=token.credentials.access_key_id,
-            aws_secret_access_key=token.credentials.secret_access_key,
-            aws_session_token=token.credentials.session_token,
-        )
+        return client_with(token, "s3", self.endpoint_url)
+
+
+def client_with(token: Token, service: str, endpoint_url: str) -> Any:
+    """Return a client of somebody who pasted the token into their own tool."""
+    session: Any = boto3.Session()
+    return session.client(
+        service,
+        region_name=token.region,
+        endpoint_url=endpoint_url,
+        aws_access_key_id=token.credentials.access_key_id,
+        aws_secret_access_key=token.credentials.secret_access_key,
+        aws_session_token=token.credentials.session_token,
+    )
 
 
 def text_of(*statements: Statement) -> str:
